@@ -1,0 +1,211 @@
+"""Every setting once: key, default, kind, title, help, limits, scope.
+
+The settings page, `--set KEY=VALUE`, the documentation and the check on loading are made from this
+table. Scope 'project': it changes a result, is kept in the project file and changed by an operation.
+Scope 'user': how things look and what this machine has; kept in a JSON file of the user's.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from errormap_core.errors import KnownError
+from errormap_core.sentences import Sentence, tr
+
+Kind = Literal["int", "float", "text", "choice", "path", "names", "flag", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `minimum` and `maximum` are inclusive; 'names' is a list of texts or None for all."""
+
+    key: str
+    default: Any
+    kind: Kind
+    title: str
+    help: str
+    scope: Literal["project", "user"]
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    hidden: bool = False
+    renamed_to: str | None = None
+
+    def check(self, value: Any) -> Any:
+        """`value` in this setting's type. Raises KnownError where it cannot be one."""
+        try:
+            return self._converted(value)
+        except (TypeError, ValueError) as error:
+            raise KnownError(
+                tr("“{value}” is no value for {title}.", value=value, title=self.title),
+                where=self.key,
+                fix=self.expected(),
+            ) from error
+
+    def expected(self) -> Sentence:
+        """What values it takes, as a sentence."""
+        if self.kind == "choice":
+            return tr("Choose one of {choices}.", choices=", ".join(self.choices))
+        if self.kind in ("int", "float"):
+            number = tr("a whole number") if self.kind == "int" else tr("a number")
+            if self.minimum is not None and self.maximum is not None:
+                return tr("Give {number} from {low:g} to {high:g}.", number=number, low=self.minimum, high=self.maximum)
+            if self.minimum is not None:
+                return tr("Give {number}, at least {low:g}.", number=number, low=self.minimum)
+            return tr("Give {number}.", number=number)
+        if self.kind == "flag":
+            return tr("Give true or false.")
+        return tr("Give a text.")
+
+    def _converted(self, value: Any) -> Any:
+        match self.kind:
+            case "int":
+                if isinstance(value, float) and not value.is_integer():
+                    raise ValueError(value)
+                number: float = int(value)
+            case "float":
+                number = float(value)
+                if number != number or number in (float("inf"), float("-inf")):
+                    raise ValueError(value)
+            case "choice":
+                if value not in self.choices:
+                    raise ValueError(value)
+                return value
+            case "flag":
+                if isinstance(value, str):
+                    return {"true": True, "false": False}[value.lower()] if value.lower() in ("true", "false") else _no(value)
+                return bool(value)
+            case "names":
+                if value is None or value == "":
+                    return None
+                names = value.split(",") if isinstance(value, str) else list(value)
+                return [str(name).strip() for name in names]
+            case "json":
+                return value
+            case _:
+                return "" if value is None else str(value)
+        if self.minimum is not None and number < self.minimum or self.maximum is not None and number > self.maximum:
+            raise ValueError(value)
+        return number
+
+
+def _no(value: Any) -> Any:
+    raise ValueError(value)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    # What is analysed
+    Setting("sampling.ratio", 1.0, "float", "Sampling ratio", "Share of the failed examples that is analysed.", "project", 0.0, 1.0),
+    Setting("sampling.seed", 0, "int", "Sampling seed", "Another seed chooses other examples.", "project", 0),
+    Setting("models.analysed", None, "names", "Models to analyse", "Names of models; empty for all.", "project"),
+    # The judge
+    Setting("judge.current_run", "", "text", "Judge run that counts", "Id of the run whose analyses count; empty for the latest.", "project", hidden=True),
+    Setting("judge.max_criteria", 4, "int", "Criteria per analysis", "The most criteria that an analysis may list.", "project", 1, 12),
+    Setting("judge.max_references", 3, "int", "Correct answers as references", "How many answers that passed the same example the judge is shown.", "project", 0, 3),
+    Setting("judge.context", 4096, "int", "Context size", "Tokens of prompt and answer together.", "project", 512, 131072),
+    Setting("judge.temperature", 0.0, "float", "Temperature", "0 always takes the likeliest word.", "project", 0.0, 2.0),
+    Setting("judge.seed", 0, "int", "Judge seed", "Used where the temperature is above 0.", "project", 0),
+    Setting("judge.model", "", "path", "Judge model", "A GGUF file; empty for the embedded SmolLM2-135M.", "user"),
+    Setting("judge.threads", 0, "int", "Threads", "0 for half of the processor's cores, at least one.", "user", 0, 256),
+    Setting("judge.gpu_layers", 0, "int", "Layers on the GPU", "0 for none, -1 for all.", "user", -1, 10000),
+    # Proposals
+    Setting("embedding.model", "", "path", "Encoder", "A folder with a sentence-transformers model; empty for the embedded all-MiniLM-L6-v2.", "user"),
+    Setting("proposals.depth", 2, "int", "Levels", "The most levels of categories that are proposed.", "project", 1, 4),
+    Setting("proposals.max_categories", 25, "int", "Categories a level", "The most categories that are proposed below one parent.", "project", 2, 200),
+    Setting("proposals.min_size", 3, "int", "Smallest category", "Groups with fewer failures go to Other.", "project", 1, 1000),
+    Setting("proposals.seed", 0, "int", "Proposal seed", "The same seed gives the same proposals.", "project", 0),
+    Setting("proposals.names_by", "members", "choice", "Names from", "Most typical members, or the judge.", "project", choices=("members", "judge")),
+    # The atlas
+    Setting("atlas.id", "", "text", "Atlas id", "Set when the project is made.", "project", hidden=True),
+    Setting("atlas.title", "", "text", "Title", "Title of the exported atlas.", "project"),
+    Setting("atlas.version", "0.1.0", "text", "Version", "Version of the exported atlas.", "project"),
+    Setting("atlas.authors", (), "names", "Authors", "Names of the atlas's authors.", "project"),
+    Setting("atlas.licence", "", "text", "Licence", "Licence of the exported atlas.", "project"),
+    Setting("atlas.language", "en", "text", "Language", "Language of the names and descriptions, as a BCP 47 tag.", "project"),
+    Setting("atlas.imported", None, "json", "Imported atlas", "What an imported atlas said that is not a category.", "project", hidden=True),
+    # The user
+    Setting("user.id", "", "text", "Annotator id", "Made at first start.", "user", hidden=True),
+    Setting("user.name", "", "text", "Your name", "Signs every step that you take.", "user"),
+    Setting("user.initials", "", "text", "Your initials", "Shown beside your decisions.", "user"),
+    Setting("look.scheme", "system", "choice", "Colours", "Light, dark, or as the system says.", "user", choices=("system", "light", "dark")),
+    Setting("look.text_size", 100, "int", "Text size", "Per cent of the system's size.", "user", 75, 250),
+    Setting("look.recent", (), "json", "Recent projects", "Newest first.", "user", hidden=True),
+    Setting("look.window", "", "text", "Window layout", "Where panes are.", "user", hidden=True),
+)  # fmt: skip
+
+BY_KEY: Mapping[str, Setting] = {setting.key: setting for setting in SETTINGS}
+
+
+def setting(key: str, scope: str | None = None) -> Setting:
+    """The setting called `key`. Raises KnownError with the nearest name where there is none."""
+    found = BY_KEY.get(key)
+    if found is not None and found.renamed_to:
+        found = BY_KEY[found.renamed_to]
+    if found is None or (scope is not None and found.scope != scope):
+        keys = [s.key for s in SETTINGS if scope in (None, s.scope)]
+        nearest = difflib.get_close_matches(key, keys, 1, 0)
+        raise KnownError(
+            tr("There is no setting “{key}”.", key=key),
+            fix=tr("Did you mean “{nearest}”?", nearest=nearest[0]),
+        )
+    return found
+
+
+def user_settings_path() -> Path:
+    """The user's settings file; the environment's ERRORMAP_STUDIO_CONFIG names another folder."""
+    folder = os.environ.get("ERRORMAP_STUDIO_CONFIG") or platformdirs.user_config_dir("errormap-studio")
+    return Path(folder) / "settings.json"
+
+
+class UserSettings:
+    """The user's settings, kept in a JSON file. A bad value stays in the file, is named in
+    `problems`, and the default is used."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or user_settings_path()
+        self.problems: list[KnownError] = []
+        self._values: dict[str, Any] = {}
+        if self.path.exists():
+            try:
+                loaded = json.loads(self.path.read_text(encoding="utf-8"))
+                if not isinstance(loaded, dict):
+                    raise ValueError("not an object")
+            except (OSError, ValueError) as error:
+                self.problems.append(
+                    KnownError(
+                        tr("Your settings could not be read ({reason}).", reason=error),
+                        where=str(self.path),
+                        fix=tr("Defaults are used; mend or delete the file."),
+                    )
+                )
+            else:
+                self._values = loaded
+        for key in self._values:
+            try:
+                setting(key, "user").check(self._values[key])
+            except KnownError as error:
+                error.where = f"{self.path}, {key}"
+                self.problems.append(error)
+
+    def __getitem__(self, key: str) -> Any:
+        known = setting(key, "user")
+        if known.key not in self._values:
+            return known.default
+        try:
+            return known.check(self._values[known.key])
+        except KnownError:  # named in `problems` when the file was read
+            return known.default
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        known = setting(key, "user")
+        self._values[known.key] = known.check(value)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self._values, indent=1, ensure_ascii=False), encoding="utf-8")
+        new.replace(self.path)
