@@ -1,0 +1,146 @@
+"""Opening the file itself: what is no project, what is older or newer, what cannot be written."""
+
+import contextlib
+import os
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from errormap_core.errors import KnownError
+from errormap_core.ids import now
+from errormap_core.project.schema import APPLICATION_ID, migrations
+from errormap_core.project.sampling import register_functions
+from errormap_core.sentences import tr
+
+_MAGIC = b"SQLite format 3\x00"
+
+BUSY_MS = 30_000
+"""How long a write waits for another process's short transaction before it gives up."""
+
+
+def check_file(path: Path) -> None:
+    """Raises KnownError where `path` is no file that could be a project."""
+    if path.is_dir():
+        raise KnownError(
+            tr("This is a folder, not a project."), where=str(path), fix=tr("Name the .errormap file in it.")
+        )
+    if not path.exists():
+        raise KnownError(
+            tr("There is no such project."),
+            where=str(path),
+            fix=tr("Check the name, or make a project by importing into a new file."),
+        )
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        raise KnownError(
+            tr("The project cannot be read ({reason}).", reason=error.strerror),
+            where=str(path),
+            fix=tr("Check who may read the file."),
+        ) from error
+    if not head.startswith(_MAGIC) or int.from_bytes(head[68:72]) != APPLICATION_ID:
+        raise KnownError(
+            tr("This is not an ErrorMap Studio project."),
+            where=str(path),
+            fix=tr("Choose a file that was made by ErrorMap Studio; results files are imported into one."),
+        )
+
+
+def connect(path: Path, *, read_only: bool) -> Database:
+    """A connection with foreign keys enforced, in autocommit: transactions are opened by hand."""
+    with told(path):
+        if read_only:
+            query = "mode=ro"
+            if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+                query = "immutable=1"  # nobody can write beside us there, nor can SQLite make its -shm
+            uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{query}"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        else:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # a decision that was shown as saved survives a power cut
+        register_functions(connection)
+        return Database(connection)
+
+
+def migrate(db: Database, path: Path, *, read_only: bool) -> Path | None:
+    """Bring an older file up to date after a backup copy, whose path is returned. Raises KnownError for a newer one."""
+    with told(path):
+        known = [m.name for m in migrations._migrations]
+        applied = [m.name for m in migrations.applied(db)]
+        newer = [name for name in applied if name not in known]
+        if newer:
+            raise KnownError(
+                tr("This project was made by a newer version of ErrorMap Studio ({newest}).", newest=newer[-1]),
+                where=str(path),
+                fix=tr("Open it with that version; nothing was changed."),
+            )
+        if applied == known:
+            return None
+        if read_only:
+            raise KnownError(
+                tr("This project is of an older version and must be brought up to date first."),
+                where=str(path),
+                fix=tr("Open it once for editing; a backup copy is kept."),
+            )
+        backup = None
+        if applied:
+            stamp = now().replace(":", "").replace("-", "").replace(".", "")
+            backup = path.with_name(f"{path.name}.backup-{applied[-1].split('_')[0]}-{stamp}")
+            with contextlib.closing(sqlite3.connect(backup)) as copy:
+                db.conn.backup(copy)
+        migrations.apply(db)
+        return backup
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of the world (full, locked, read-only, broken) into a sentence."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _sentence_for(error, path) from error
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise KnownError(
+                tr("The project file is damaged ({reason}).", reason=error),
+                where=str(path),
+                fix=tr("Use a backup copy from the same folder; `errormap-studio check` says more."),
+            ) from error
+        raise
+
+
+def _sentence_for(error: sqlite3.OperationalError, path: Path) -> Exception:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return KnownError(
+            tr("The disk is full."), where=str(path), fix=tr("Free some space and do it again; nothing was half done.")
+        )
+    if code == sqlite3.SQLITE_READONLY:
+        return KnownError(
+            tr("The project cannot be written."),
+            where=str(path),
+            fix=tr("Check who may write the file and its folder, or work on a copy."),
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return KnownError(
+            tr("Another program is writing to the project and did not finish in time."),
+            where=str(path),
+            fix=tr("Do it again in a moment; nothing was half done."),
+        )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
+        return KnownError(
+            tr("The project cannot be read or written ({reason}).", reason=error),
+            where=str(path),
+            fix=tr("Check that the folder exists, that the disk is there and who may write to it."),
+        )
+    return error

@@ -1,0 +1,72 @@
+"""The log of operations: entries, and which of them can be undone or redone (design: Foundation 2).
+
+Undo appends the inverse; redo is the undo of that entry; nothing is ever taken out of the log.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlite_utils import Database
+
+from errormap_core.sentences import Sentence
+from errormap_core.taxonomy.edits import Change, unpack
+
+
+class UndoStacks:
+    """Which entries undo and redo would take next, followed from the log in order."""
+
+    def __init__(self) -> None:
+        self.undoable: list[str] = []
+        self.redoable: list[str] = []
+
+    def follow(self, entry_id: str, undo_of: str | None) -> None:
+        if undo_of is None:
+            self.undoable.append(entry_id)
+            self.redoable.clear()
+        elif undo_of in self.redoable:
+            self.redoable.remove(undo_of)
+            self.undoable.append(entry_id)
+        else:
+            if undo_of in self.undoable:
+                self.undoable.remove(undo_of)
+            self.redoable.append(entry_id)
+
+
+def stacks(db: Database) -> UndoStacks:
+    """The stacks as the whole log leaves them."""
+    found = UndoStacks()
+    for entry_id, undo_of in db.execute("SELECT id, undo_of FROM log ORDER BY seq"):
+        found.follow(entry_id, undo_of)
+    return found
+
+
+def last_seq(db: Database) -> int:
+    return int(db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
+
+
+def changes_after(db: Database, seq: int) -> Iterator[Change]:
+    """The steps after entry `seq`, as another process's."""
+    for row in db.query("SELECT * FROM log WHERE seq > ? ORDER BY seq", [seq]):
+        yield change_of(row)
+
+
+def change_of(row: dict[str, Any], *, is_own: bool = False) -> Change:
+    """A log row as the change that it announces."""
+    return Change(
+        seq=row["seq"],
+        entry_id=row["id"],
+        kind=row["kind"],
+        edits=unpack(row["edits"]),
+        summary=Sentence.from_json(json.loads(row["summary"])),
+        actor=row["actor"],
+        at=row["at"],
+        undo_of=row["undo_of"],
+        group_id=row["group_id"],
+        is_own=is_own,
+    )
+
+
+def entry(db: Database, entry_id: str) -> dict[str, Any] | None:
+    rows = list(db.query("SELECT * FROM log WHERE id = ?", [entry_id]))
+    return rows[0] if rows else None

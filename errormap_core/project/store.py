@@ -1,0 +1,377 @@
+"""A project: one open file, the one way to change what people decide, and who is told of it.
+
+One connection writes; a second, read-only one is for painting. Writes open with BEGIN IMMEDIATE and
+commit all or nothing. A change is announced once, after its commit, to every listener; what another
+process wrote is announced in the same way by `poll`.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+import errormap_core
+from errormap_core.errors import KnownError
+from errormap_core.ids import new_id, now
+from errormap_core.project import counting, files, log
+from errormap_core.project.facts import ProjectFacts
+from errormap_core.project.rows import write_edits
+from errormap_core.project.schema import APPLICATION_ID
+from errormap_core.sentences import Sentence, tr
+from errormap_core.taxonomy.draft import Draft, Effect
+from errormap_core.taxonomy.edits import AnyEdit, Change, Edit, MachineChange, inverse_of, pack, unpack
+from errormap_core.taxonomy.operations import Operation, arguments_of
+from errormap_core.taxonomy.tree import Category, Tree
+
+Listener = Callable[[Change | MachineChange], None]
+
+UNDO = "undo"
+"""Kind of the log entries that take back another; redo is an undo of an undo."""
+
+_WATERMARKS = """SELECT
+    (SELECT max(rowid) FROM record), (SELECT max(rowid) FROM analysis),
+    (SELECT max(id) FROM judge_error), (SELECT max(rowid) FROM proposal),
+    (SELECT count(*) || max(coalesce(finished_at, '')) || sum(status = 'running') FROM run)"""
+_WATCHED = ("record", "analysis", "judge_error", "proposal", "run")
+
+
+class Project:
+    """An open project file. Not to be shared between threads that write."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.db: Database = files.connect(path, read_only=read_only)
+        try:
+            self.backup = files.migrate(self.db, path, read_only=read_only)
+            self.reader: Database = files.connect(path, read_only=True)
+            with files.told(path):
+                self.copy_id = str(self._meta("copy_id"))
+                self._load()
+        except BaseException:
+            self.db.close()
+            raise
+        self._listeners: list[Listener] = []
+
+    @classmethod
+    def create(cls, path: Path, *, title: str = "") -> "Project":
+        """Make a new project. Raises KnownError where there is something at `path` already."""
+        path = Path(path)
+        if path.exists():
+            raise KnownError(tr("There is a file of this name already."), where=str(path), fix=tr("Choose another name."))
+        if not path.parent.is_dir():
+            raise KnownError(tr("There is no such folder."), where=str(path.parent), fix=tr("Make it, or choose another."))
+        new = path.with_name(path.name + f".new-{new_id()[:8]}")
+        try:
+            db = files.connect(new, read_only=False)
+            try:
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                files.migrate(db, new, read_only=False)
+                with files.told(path):
+                    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    for key, value in {
+                        "copy_id": new_id(),
+                        "created_at": now(),
+                        "made_by": f"ErrorMap Studio {errormap_core.__version__}",
+                    }.items():
+                        db.table("meta").insert({"key": key, "value": value})
+                    for key, value in {"atlas.id": new_id(), "atlas.title": title or path.stem}.items():
+                        db.table("choice").insert({"key": key, "value": json.dumps(value, ensure_ascii=False)})
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                db.close()
+            new.replace(path)
+        finally:
+            for rest in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
+                rest.unlink(missing_ok=True)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> "Project":
+        """Open a project; an older one is brought up to date after a backup copy (`backup` names it).
+
+        Raises KnownError for what is no project, a newer one, and what cannot be read or written.
+        """
+        path = Path(path)
+        files.check_file(path)
+        return cls(path, read_only=read_only)
+
+    def close(self) -> None:
+        self._listeners.clear()
+        self.reader.close()
+        self.db.close()
+
+    def __enter__(self) -> "Project":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Writing
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Database]:
+        """A transaction: all of it or nothing. Raises KnownError where the file cannot be written."""
+        if self.read_only:
+            raise KnownError(
+                tr("The project is open for reading only."),
+                where=str(self.path),
+                fix=tr("Close the window that edits it, or work on a copy."),
+            )
+        with files.told(self.path):
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+                self.db.execute("COMMIT")
+            finally:
+                if self.db.conn.in_transaction:
+                    self.db.execute("ROLLBACK")
+
+    def setting(self, key: str) -> Any:
+        """Value of a setting of the project."""
+        return counting.chosen(self.db, key)
+
+    def annotator(self, name: str, *, initials: str = "", annotator_id: str | None = None) -> str:
+        """Source id of a person: the one with this id, else the one with this name, else a new one."""
+        where, value = ("id", annotator_id) if annotator_id else ("name", name)
+        sql = f"SELECT id, name, initials FROM source WHERE kind = 'annotator' AND {where} = ? ORDER BY rowid"
+        row = self.db.execute(sql, [value]).fetchone()
+        if row is not None and (not annotator_id or (row[1], row[2]) == (name, initials) or self.read_only):
+            return str(row[0])
+        key = annotator_id or new_id()
+        initials = initials or "".join(word[0] for word in name.split()).upper()
+        with self.writing() as db:
+            db.execute(
+                """INSERT INTO source (id, kind, name, initials, created_at) VALUES (?, 'annotator', ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET name = excluded.name, initials = excluded.initials""",
+                [key, name, initials, now()],
+            )
+        return key
+
+    def machine(self, name: str) -> str:
+        """Source id of a machine that acts, such as an importer."""
+        sql = "SELECT id FROM source WHERE kind = 'machine' AND name = ?"
+        row = self.db.execute(sql, [name]).fetchone()
+        if row is not None:
+            return str(row[0])
+        key = new_id()
+        with self.writing() as db:
+            db.table("source").insert({"id": key, "kind": "machine", "name": name, "created_at": now()})
+        return key
+
+    # Operations
+
+    def apply(self, op: Operation, *, actor: str, reason: str = "", group: str | None = None) -> Change:
+        """Take a step: plan it, write its edits and its log entry in one transaction, announce it.
+
+        Raises KnownError where the operation is not possible; nothing is changed then.
+        """
+        with self._stepping() as others:
+            at = now()
+            draft = Draft(ProjectFacts(self.db), self.tree, actor=actor, at=at)
+            summary = op.plan(draft)
+            change = self._write(
+                kind=op.kind,
+                version=op.version,
+                arguments=arguments_of(op),
+                edits=tuple(draft.edits),
+                summary=summary,
+                actor=actor,
+                at=at,
+                reason=reason,
+                group_id=group,
+                proposal_id=getattr(op, "answered", None),
+            )
+        self._announce([*others, change])
+        return change
+
+    def preview(self, op: Operation, *, actor: str) -> Effect:
+        """What the operation would touch; nothing is written. Raises KnownError where it is not possible."""
+        facts = ProjectFacts(self.db)
+        draft = Draft(facts, self.tree, actor=actor, at=now())
+        draft.effect.summary = op.plan(draft)
+        draft.effect.n_decisions = facts.n_by_people(draft.touched_assignments)
+        return draft.effect
+
+    def undo(self, *, actor: str) -> Change | None:
+        """Take back the last step, with all of its group; None where there is none."""
+        return self._step_back(self._stacks.undoable, tr("Undid"), actor=actor)
+
+    def redo(self, *, actor: str) -> Change | None:
+        """Take again what was last undone; None where there is nothing."""
+        return self._step_back(self._stacks.redoable, tr("Redid"), actor=actor)
+
+    def undo_entry(self, entry_id: str, *, actor: str) -> Change:
+        """Take back one step of the log, whichever. Raises KnownError where later steps built on it."""
+        if entry_id not in self._stacks.undoable:
+            raise KnownError(tr("This step cannot be undone, or was already."), fix=tr("Choose another in the history."))
+        with self._stepping() as others:
+            change = self._invert(entry_id, tr("Undid"), actor=actor, group_id=None)
+        self._announce([*others, change])
+        return change
+
+    def undoable(self) -> Sentence | None:
+        """What undo would take back."""
+        return self._summary(self._stacks.undoable)
+
+    def redoable(self) -> Sentence | None:
+        """What redo would take again."""
+        return self._summary(self._stacks.redoable)
+
+    # Being told
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every change from now on; what is returned ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def poll(self) -> None:
+        """Announce what other connections wrote since; costs almost nothing where that is nothing."""
+        if self.db.conn.in_transaction:
+            return
+        with files.told(self.path):
+            self._announce(self._catch_up())
+
+    # Inside
+
+    def _meta(self, key: str) -> Any:
+        row = self.db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+        if row is None:
+            raise KnownError(
+                tr("The project says nothing of itself ({key}).", key=key),
+                where=str(self.path),
+                fix=tr("It is damaged; use a backup copy from the same folder."),
+            )
+        return row[0]
+
+    def _load(self) -> None:
+        self._data_version = self._version()
+        self.tree = Tree(Category.from_row(row) for row in self.db.query("SELECT * FROM category"))
+        self._stacks = log.stacks(self.db)
+        self._seq = log.last_seq(self.db)
+        self._marks = self.db.execute(_WATERMARKS).fetchone()
+
+    def _version(self) -> int:
+        return int(self.db.execute("PRAGMA data_version").fetchone()[0])
+
+    def _catch_up(self) -> list[Change | MachineChange]:
+        """Follow what other connections committed; called before planning, inside the transaction too."""
+        version = self._version()
+        if version == self._data_version:
+            return []
+        self._data_version = version
+        found: list[Change | MachineChange] = list(log.changes_after(self.db, self._seq))
+        for change in found:
+            if isinstance(change, Change):
+                self._follow(change)
+        marks = self.db.execute(_WATERMARKS).fetchone()
+        moved = frozenset(t for t, old, new in zip(_WATCHED, self._marks, marks, strict=True) if old != new)
+        self._marks = marks
+        if moved:
+            found.append(MachineChange(moved))
+        return found
+
+    def _follow(self, change: Change) -> None:
+        self._seq = change.seq
+        self._stacks.follow(change.entry_id, change.undo_of)
+        for edit in change.edits:
+            if isinstance(edit, Edit) and edit.table == "category":
+                if edit.after is None:
+                    self.tree.drop(edit.key)
+                else:
+                    self.tree.put(Category.from_row(edit.after))
+
+    @contextlib.contextmanager
+    def _stepping(self) -> Iterator[list[Change | MachineChange]]:
+        """A transaction in which steps are taken; what goes wrong leaves the tree as the file has it."""
+        others: list[Change | MachineChange] = []
+        before = self._seq
+        try:
+            with self.writing():
+                others.extend(self._catch_up())
+                yield others
+        except BaseException:
+            if self._seq != before:
+                self._load()
+            raise
+
+    def _write(self, *, edits: tuple[AnyEdit, ...], summary: Sentence, **entry: Any) -> Change:
+        write_edits(self.db, edits)
+        head = self.db.execute("SELECT id, counter FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+        row = {
+            "id": new_id(),
+            **entry,
+            "arguments": json.dumps(entry["arguments"], ensure_ascii=False),
+            "edits": pack(edits),
+            "summary": json.dumps(summary.to_json(), ensure_ascii=False),
+            "copy_id": self.copy_id,
+            "counter": 1 if head is None else head[1] + 1,
+            "follows": json.dumps([] if head is None else [head[0]]),
+        }
+        names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+        cursor = self.db.execute(f"INSERT INTO log ({names}) VALUES ({places})", row)
+        assert cursor.lastrowid is not None
+        change = Change(
+            seq=cursor.lastrowid,
+            entry_id=row["id"],
+            kind=entry["kind"],
+            edits=edits,
+            summary=summary,
+            actor=entry["actor"],
+            at=entry["at"],
+            undo_of=entry.get("undo_of"),
+            group_id=entry.get("group_id"),
+        )
+        self._follow(change)
+        return change
+
+    def _step_back(self, stack: list[str], did: Sentence, *, actor: str) -> Change | None:
+        with self._stepping() as others:
+            changes: list[Change] = []
+            top = self._top(stack)
+            group, new_group = (top or {}).get("group_id"), None if top is None else top["group_id"] and new_id()
+            while top is not None:
+                changes.append(self._invert(top["id"], did, actor=actor, group_id=new_group))
+                top = self._top(stack) if group else None
+                if top is not None and top["group_id"] != group:
+                    top = None
+        self._announce([*others, *changes])
+        return changes[-1] if changes else None
+
+    def _top(self, stack: list[str]) -> dict[str, Any] | None:
+        return log.entry(self.db, stack[-1]) if stack else None
+
+    def _invert(self, entry_id: str, did: Sentence, *, actor: str, group_id: str | None) -> Change:
+        entry = log.entry(self.db, entry_id)
+        assert entry is not None
+        original = entry
+        while original["undo_of"] is not None:  # the step that was first taken gives the sentence
+            found = log.entry(self.db, original["undo_of"])
+            assert found is not None
+            original = found
+        said = Sentence.from_json(json.loads(original["summary"]))
+        return self._write(
+            kind=UNDO,
+            version=1,
+            arguments={"entry_id": entry_id},
+            edits=inverse_of(unpack(entry["edits"])),
+            summary=tr("{did}: {said}", did=did, said=said),
+            actor=actor,
+            at=now(),
+            undo_of=entry_id,
+            group_id=group_id,
+        )
+
+    def _summary(self, stack: list[str]) -> Sentence | None:
+        entry = self._top(stack)
+        while entry is not None and entry["undo_of"] is not None:
+            entry = log.entry(self.db, entry["undo_of"])
+        return None if entry is None else Sentence.from_json(json.loads(entry["summary"]))
+
+    def _announce(self, changes: list[Any]) -> None:
+        for change in changes:
+            for listener in tuple(self._listeners):
+                listener(change)

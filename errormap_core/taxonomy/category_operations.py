@@ -1,0 +1,392 @@
+"""Operations on the tree: add, rename, describe, annotate, move, merge, split, delete."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from errormap_core.errors import KnownError
+from errormap_core.ids import new_id
+from errormap_core.sentences import Sentence, tr, trn
+from errormap_core.taxonomy.draft import Draft, OnCollision
+from errormap_core.taxonomy.provenance import provenance
+from errormap_core.taxonomy.registry import operation
+from errormap_core.taxonomy.tree import Category, Tree, name_key
+
+MAX_NAME = 200
+
+
+def checked_name(name: str) -> str:
+    """A category's name without spaces around it. Raises KnownError where it is empty or too long."""
+    name = " ".join(name.split())
+    if not name_key(name):
+        raise KnownError(tr("A category needs a name."), fix=tr("Write a few words, about five."))
+    if len(name) > MAX_NAME:
+        raise KnownError(
+            tr("That name has {n:,} characters.", n=len(name)),
+            fix=tr("Use at most {most:,}; the rest belongs into the description.", most=MAX_NAME),
+        )
+    return name
+
+
+def refuse_reserved(category: Category, deed: Sentence) -> None:
+    if category.reserved is not None:
+        raise KnownError(
+            tr("“{name}” is there in every taxonomy and cannot be {deed}.", name=category.name, deed=deed),
+            fix=tr("Choose another category, or move its failures."),
+        )
+
+
+def refuse_parent(tree: Tree, parent_id: str | None) -> None:
+    """A parent must be in the tree, and Hard to Analyze has no children."""
+    if parent_id is not None and tree.live(parent_id).reserved == "hard":
+        raise KnownError(
+            tr("“{name}” can have no categories below it.", name=tree.live(parent_id).name),
+            fix=tr("Put the category elsewhere, for example below Other."),
+        )
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCategory:
+    """Add a category below `parent_id` (None: at the top), before the `index`th child (None: last)."""
+
+    kind: ClassVar[str] = "category.add"
+    version: ClassVar[int] = 1
+    name: str
+    parent_id: str | None = None
+    description: str = ""
+    index: int | None = None
+    category_id: str = field(default_factory=new_id)
+
+    def plan(self, draft: Draft) -> Sentence:
+        name = checked_name(self.name)
+        refuse_parent(draft.tree, self.parent_id)
+        draft.refuse_same_name(self.parent_id, name)
+        refuse_used_id(draft.tree, self.category_id)
+        draft.create(
+            Category(
+                id=self.category_id,
+                parent_id=self.parent_id,
+                position=draft.place_at(self.parent_id, self.index),
+                name=name,
+                description=self.description.strip(),
+                provenance=provenance(draft),
+            )
+        )
+        return tr("Added “{name}”", name=name)
+
+
+def refuse_used_id(tree: Tree, category_id: str) -> None:
+    if tree.get(category_id) is not None:
+        raise KnownError(
+            tr("The id {id} belongs to a category already.", id=category_id),
+            fix=tr("Ids are never used twice; leave it out to have one made."),
+        )
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameCategory:
+    """Give a category another name; the old one stays as an alias."""
+
+    kind: ClassVar[str] = "category.rename"
+    version: ClassVar[int] = 1
+    category_id: str
+    name: str
+
+    def plan(self, draft: Draft) -> Sentence:
+        category = draft.tree.live(self.category_id)
+        refuse_reserved(category, tr("renamed"))
+        name = checked_name(self.name)
+        draft.refuse_same_name(category.parent_id, name, but=[category.id])
+        draft.change(category.id, name=name)
+        return tr("Renamed “{old}” to “{name}”", old=category.name, name=name)
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeCategory:
+    """Give a category another description."""
+
+    kind: ClassVar[str] = "category.describe"
+    version: ClassVar[int] = 1
+    category_id: str
+    description: str
+
+    def plan(self, draft: Draft) -> Sentence:
+        category = draft.tree.live(self.category_id)
+        draft.change(category.id, description=self.description.strip())
+        return tr("Described “{name}”", name=category.name)
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotateCategory:
+    """Give a category other notes (for annotators; what belongs, what does not)."""
+
+    kind: ClassVar[str] = "category.annotate"
+    version: ClassVar[int] = 1
+    category_id: str
+    notes: str
+
+    def plan(self, draft: Draft) -> Sentence:
+        category = draft.tree.live(self.category_id)
+        draft.change(category.id, notes=self.notes.strip())
+        return tr("Noted on “{name}”", name=category.name)
+
+
+def outermost(tree: Tree, category_ids: Sequence[str]) -> list[str]:
+    """`category_ids` without repeats and without those that lie below another of them, in tree order."""
+    chosen = set(category_ids)
+    for category_id in chosen:
+        tree.live(category_id)
+    return [c.id for c in tree if c.id in chosen and not chosen.intersection(tree.ancestors(c.id))]
+
+
+def moves_to(tree: Tree, category_ids: Sequence[str], parent_id: str | None) -> list[str]:
+    """The categories that a move to `parent_id` takes along. Raises KnownError where it is not possible.
+
+    The window asks this while something is dragged, so that what it allows is what the operation does.
+    """
+    moving = outermost(tree, category_ids)
+    refuse_parent(tree, parent_id)
+    inside = {parent_id, *tree.ancestors(parent_id)} if parent_id is not None else set()
+    taken: dict[str, str] = {}
+    for category_id in moving:
+        category = tree.live(category_id)
+        refuse_reserved(category, tr("moved"))
+        if category_id in inside:
+            raise KnownError(
+                tr("“{name}” cannot be moved below itself.", name=category.name),
+                fix=tr("Choose a place outside of it."),
+            )
+        other = tree.sibling_named(parent_id, category.name, but=[category_id])
+        if other is not None or taken.get(name_key(category.name)):
+            raise KnownError(
+                tr("“{name}” exists already in the same place.", name=category.name),
+                fix=tr("Merge the two, or rename one of them first."),
+            )
+        taken[name_key(category.name)] = category_id
+    return moving
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveCategories:
+    """Move categories below another parent or to another position; what lies below them goes along.
+
+    `index` counts the new siblings without the moved ones; None is the end.
+    """
+
+    kind: ClassVar[str] = "category.move"
+    version: ClassVar[int] = 1
+    category_ids: tuple[str, ...]
+    parent_id: str | None = None
+    index: int | None = None
+
+    def plan(self, draft: Draft) -> Sentence:
+        moving = moves_to(draft.tree, self.category_ids, self.parent_id)
+        names = [draft.tree.live(c).name for c in moving]
+        for offset, category_id in enumerate(moving):
+            index = None if self.index is None else self.index + offset
+            position = draft.place_at(self.parent_id, index, moving=moving[offset:])
+            draft.change(category_id, parent_id=self.parent_id, position=position)
+            draft.effect.n_categories += 1
+        where = tr("to the top") if self.parent_id is None else tr("below “{p}”", p=draft.tree.live(self.parent_id).name)
+        if len(names) == 1:
+            return tr("Moved “{name}” {where}", name=names[0], where=where)
+        return trn("Moved {n:,} category {where}", "Moved {n:,} categories {where}", len(names), where=where)
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeCategories:
+    """Merge categories into one of them (or another), `into`, which keeps its id.
+
+    The others stay as redirects and aliases; their failures, whoever placed them, and their children
+    go to `into`. Children of one name are merged as well, or renamed. An ancestor and a descendant
+    fold into one category at the ancestor's place.
+    """
+
+    kind: ClassVar[str] = "category.merge"
+    version: ClassVar[int] = 1
+    category_ids: tuple[str, ...]
+    into: str
+    name: str | None = None
+    description: str | None = None
+    on_collision: OnCollision = "merge"
+
+    def plan(self, draft: Draft) -> Sentence:
+        tree = draft.tree
+        target = tree.live(self.into)
+        sources = [c.id for c in tree if c.id in set(self.category_ids) and c.id != self.into]
+        for category_id in self.category_ids:
+            tree.live(category_id)
+        if not sources:
+            raise KnownError(tr("A merge needs two categories or more."), fix=tr("Select the others as well."))
+        for category_id in sources:
+            refuse_reserved(tree.live(category_id), tr("merged into another"))
+            if target.reserved == "hard" and tree.children(category_id):
+                refuse_parent(tree, target.id)
+        above = [c for c in tree.ancestors(self.into) if c in set(sources)]
+        if above:
+            refuse_reserved(target, tr("moved"))
+            top = tree.live(above[-1])
+            draft.change(self.into, parent_id=top.parent_id, position=top.position)
+        went: dict[str, str] = {}
+        for category_id in sources:
+            if category_id in tree and category_id not in went:
+                went |= draft.fold(category_id, self.into, retired="merged", on_collision=self.on_collision)
+        target = tree.live(self.into)
+        name = target.name if self.name is None else checked_name(self.name)
+        if name != target.name:
+            refuse_reserved(target, tr("renamed"))
+        draft.refuse_same_name(target.parent_id, name, but=[target.id])
+        description = target.description if self.description is None else self.description.strip()
+        draft.change(target.id, name=name, description=description)
+        n_failures = draft.move_assignments(went)
+        return trn(
+            "Merged {k:,} categories into “{name}”, {n:,} failure moved",
+            "Merged {k:,} categories into “{name}”, {n:,} failures moved",
+            n_failures,
+            k=len(sources) + 1,
+            name=name,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One new category of a split: failures and child categories that go into it."""
+
+    name: str
+    description: str = ""
+    record_ids: tuple[str, ...] = ()
+    child_ids: tuple[str, ...] = ()
+    category_id: str = field(default_factory=new_id)
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitCategory:
+    """Make new categories of chosen failures and children of a category, beside it or (`is_below`) below it."""
+
+    kind: ClassVar[str] = "category.split"
+    version: ClassVar[int] = 1
+    category_id: str
+    parts: tuple[Part, ...]
+    is_below: bool = False
+
+    @classmethod
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> "SplitCategory":
+        parts = tuple(
+            Part(**{k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}) for part in arguments["parts"]
+        )
+        return cls(**{**arguments, "parts": parts})
+
+    def plan(self, draft: Draft) -> Sentence:
+        tree, category = draft.tree, draft.tree.live(self.category_id)
+        if not self.parts:
+            raise KnownError(tr("A split needs at least one part."), fix=tr("Choose failures or categories for it."))
+        parent_id = category.id if self.is_below else category.parent_id
+        refuse_parent(tree, parent_id)
+        children = set(tree.children(category.id))
+        seen: set[str] = set()
+        n_failures = 0
+        for part in self.parts:
+            name = checked_name(part.name)
+            self._check(draft, part, children, seen)
+            moving = [*part.child_ids] if self.is_below else []
+            draft.refuse_same_name(parent_id, name, but=moving)
+            refuse_used_id(tree, part.category_id)
+            index = None
+            if not self.is_below and category.reserved is None:
+                siblings = [c for c in tree.children(parent_id) if tree.live(c).reserved is None]
+                index = siblings.index(category.id) + 1 + self.parts.index(part)
+            draft.create(
+                Category(
+                    id=part.category_id,
+                    parent_id=parent_id,
+                    position=draft.place_at(parent_id, index),
+                    name=name,
+                    description=part.description.strip(),
+                    provenance=provenance(draft),
+                )
+            )
+            for child in part.child_ids:
+                draft.change(child, parent_id=part.category_id, position=draft.place_at(part.category_id, None))
+            if part.record_ids:
+                n_failures += draft.move_records(part.record_ids, category.id, part.category_id)
+        return trn(
+            "Split {k:,} from “{name}”, {n:,} failure moved",
+            "Split {k:,} from “{name}”, {n:,} failures moved",
+            n_failures,
+            k=len(self.parts),
+            name=category.name,
+        )
+
+    def _check(self, draft: Draft, part: Part, children: set[str], seen: set[str]) -> None:
+        chosen = [*part.record_ids, *part.child_ids]
+        if not chosen:
+            raise KnownError(
+                tr("Nothing was chosen for “{name}”.", name=part.name),
+                fix=tr("Choose failures or categories that go into it."),
+            )
+        if len(set(chosen)) < len(chosen) or seen.intersection(chosen):
+            raise KnownError(
+                tr("A failure or category was chosen twice, last for “{name}”.", name=part.name),
+                fix=tr("Each goes into one part."),
+            )
+        seen.update(chosen)
+        if not children.issuperset(part.child_ids):
+            raise KnownError(
+                tr("A category chosen for “{name}” is no child of the one that is split.", name=part.name),
+                fix=tr("Choose among its children."),
+            )
+        here = {row[1] for row in draft.facts.assignments(part.record_ids, category_id=self.category_id)}
+        missing = len(set(part.record_ids) - here)
+        if missing:
+            raise KnownError(
+                trn(
+                    "{n:,} failure chosen for “{name}” is not in the category that is split.",
+                    "{n:,} failures chosen for “{name}” are not in the category that is split.",
+                    missing,
+                    name=part.name,
+                ),
+                fix=tr("Choose among the failures that sit on the category itself, not below it."),
+            )
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteCategories:
+    """Delete categories: children move up, failures go to the parent, those of a top category to Other."""
+
+    kind: ClassVar[str] = "category.delete"
+    version: ClassVar[int] = 1
+    category_ids: tuple[str, ...]
+    on_collision: OnCollision = "merge"
+
+    def plan(self, draft: Draft) -> Sentence:
+        tree = draft.tree
+        chosen = set(self.category_ids)
+        for category_id in self.category_ids:
+            refuse_reserved(tree.live(category_id), tr("deleted"))
+        if not chosen:
+            raise KnownError(tr("Nothing was chosen to be deleted."), fix=tr("Select a category first."))
+        other = next(c.id for c in tree if c.reserved == "other")
+        names = [c.name for c in tree if c.id in chosen]
+        went: dict[str, str] = {}
+        for category_id in reversed([c.id for c in tree if c.id in chosen]):  # deepest first
+            if category_id not in tree:
+                continue  # a child of its name took it along
+            parent_id = tree.live(category_id).parent_id
+            draft.change(category_id, retired="deleted", redirect_to=parent_id or other)
+            went[category_id] = parent_id or other
+            draft.effect.n_categories += 1
+            for child in tree.children(category_id):
+                went |= draft.lift(child, parent_id, on_collision=self.on_collision)
+        n_failures = draft.move_assignments(went)
+        what = tr("“{name}”", name=names[0]) if len(names) == 1 else tr("{k:,} categories", k=len(names))
+        return trn(
+            "Deleted {what}, {n:,} failure moved", "Deleted {what}, {n:,} failures moved", n_failures, what=what
+        )

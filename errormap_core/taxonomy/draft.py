@@ -1,0 +1,269 @@
+"""A draft of the taxonomy: where an operation plans its edits, seeing what it has planned so far.
+
+Nothing is written here. `Facts` is what a plan may ask of the project; project/facts.py answers it.
+"""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from errormap_core.errors import KnownError
+from errormap_core.sentences import Sentence, tr, trn
+from errormap_core.taxonomy.edits import AnyEdit, BulkRows, BulkUpdate, Edit, Row
+from errormap_core.taxonomy.tree import Category, Tree
+
+OnCollision = Literal["merge", "rename"]
+
+ASSIGNMENT_COLUMNS = ("id", "record_id", "source_id", "category_id", "is_primary", "confidence")
+
+_STEP = 1.0
+
+
+class Facts(Protocol):
+    """What a plan may ask of the project."""
+
+    def assignment_ids(self, category_id: str, record_ids: Sequence[str] | None = None) -> list[int]:
+        """Keys of all assignments in a category, or of these records' only; ascending."""
+
+    def duplicates_after_merge(self, category_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Secondary assignments (ASSIGNMENT_COLUMNS) that would stand twice for one record and source."""
+
+    def n_counted(self, category_ids: Sequence[str]) -> int:
+        """Failures that count in these categories themselves, not below them."""
+
+    def assignments(self, record_ids: Sequence[str], **where: Any) -> list[tuple[Any, ...]]:
+        """Rows (ASSIGNMENT_COLUMNS) of these records with these values (source_id, category_id, is_primary)."""
+
+    def next_assignment_id(self) -> int: ...
+
+    def row(self, table: str, key: str) -> Row | None:
+        """A row of a table that operations may edit."""
+
+    def known_records(self, record_ids: Sequence[str]) -> set[str]: ...
+
+    def record_hash(self, record_id: str) -> str: ...
+
+    def failures_by_threshold(self, dataset: str, threshold: float | None) -> tuple[int, int]:
+        """How many failures the dataset has, and would have with this threshold (None: its default)."""
+
+    def dataset_names(self) -> list[str]: ...
+
+    def proposal(self, proposal_id: str) -> "ProposalFacts": ...
+
+    def source_label(self, source_id: str) -> dict[str, str]:
+        """Kind and name of a source, for provenance."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalFacts:
+    """What deciding a proposal needs of it."""
+
+    id: str
+    kind: str
+    run_id: str
+    parent_id: str | None
+    arguments: Mapping[str, Any]
+    members: tuple[tuple[str, float | None], ...]
+
+
+@dataclass(slots=True)
+class Effect:
+    """What an operation touches, told beforehand."""
+
+    n_failures: int = 0
+    n_decisions: int = 0
+    n_categories: int = 0
+    merged_children: list[tuple[str, str]] = field(default_factory=list)
+    renamed_children: list[tuple[str, str]] = field(default_factory=list)
+    failures_come: int = 0
+    failures_go: int = 0
+    summary: Sentence = field(default_factory=lambda: tr(""))
+
+    def sentences(self) -> list[Sentence]:
+        """'moves 212 failures', 'touches 3 decisions of people' and what else is worth saying."""
+        said = []
+        if self.n_failures:
+            said.append(trn("Moves {n:,} failure.", "Moves {n:,} failures.", self.n_failures))
+        if self.n_decisions:
+            said.append(trn("Touches {n:,} person's decision.", "Touches {n:,} people's decisions.", self.n_decisions))
+        for name, into in self.merged_children:
+            said.append(tr("“{name}” is merged into “{into}”, which has the same name.", name=name, into=into))
+        for name, new in self.renamed_children:
+            said.append(tr("“{name}” becomes “{new}”, as its name is taken there.", name=name, new=new))
+        if self.failures_come or self.failures_go:
+            said.append(tr("{come:,} failures come, {go:,} go.", come=self.failures_come, go=self.failures_go))
+        return said
+
+
+class Draft:
+    """Plans edits on a copy of the tree. `actor` and `at` are the log entry's."""
+
+    def __init__(self, facts: Facts, tree: Tree, *, actor: str, at: str) -> None:
+        self.facts = facts
+        self.tree = tree.copy()
+        self.actor = actor
+        self.at = at
+        self.edits: list[AnyEdit] = []
+        self.effect = Effect()
+        self.touched_assignments: list[int] = []
+        self._ids: itertools.count[int] | None = None
+
+    # Categories
+
+    def create(self, category: Category) -> None:
+        self.edits.append(Edit("category", category.id, None, category.row()))
+        self.tree.put(category)
+        self.effect.n_categories += 1
+
+    def change(self, category_id: str, **values: Any) -> Category:
+        """Plan new values for a category that may be retired by the same plan."""
+        old = self.tree.get(category_id)
+        assert old is not None
+        new = dataclasses.replace(old, **values)
+        if new != old:
+            self.edits.append(Edit("category", category_id, old.row(), new.row()))
+            self.tree.put(new)
+        return new
+
+    def place_at(self, parent_id: str | None, index: int | None, *, moving: Iterable[str] = ()) -> float:
+        """A position below `parent_id` before the sibling that is `index`th when `moving` is gone.
+
+        None is the end. Siblings are numbered anew where no number is left between two of them.
+        """
+        gone = set(moving)
+        siblings = [self.tree.live(c) for c in self.tree.children(parent_id) if c not in gone]
+        siblings = [c for c in siblings if c.reserved is None]
+        index = len(siblings) if index is None else max(0, min(index, len(siblings)))
+        before = siblings[index - 1].position if index > 0 else None
+        after = siblings[index].position if index < len(siblings) else None
+        if before is None and after is None:
+            return 0.0
+        if before is None:
+            assert after is not None
+            return after - _STEP
+        if after is None:
+            return before + _STEP
+        middle = (before + after) / 2
+        if before < middle < after:
+            return middle
+        for number, sibling in enumerate(siblings):
+            self.change(sibling.id, position=float(number))
+        return index - 0.5
+
+    def refuse_same_name(self, parent_id: str | None, name: str, *, but: Iterable[str] = ()) -> None:
+        other = self.tree.sibling_named(parent_id, name, but=but)
+        if other is not None:
+            raise KnownError(
+                tr("“{name}” exists already in the same place.", name=other.name),
+                fix=tr("Merge the two, or choose another name."),
+            )
+
+    def free_name(self, parent_id: str | None, name: str, *, but: Iterable[str] = ()) -> str:
+        """`name`, or with a number behind it where a sibling has it."""
+        but = set(but)
+        if self.tree.sibling_named(parent_id, name, but=but) is None:
+            return name
+        return next(
+            candidate
+            for candidate in (f"{name} ({n})" for n in itertools.count(2))
+            if self.tree.sibling_named(parent_id, candidate, but=but) is None
+        )
+
+    def fold(self, source_id: str, target_id: str, *, retired: str, on_collision: OnCollision) -> dict[str, str]:
+        """Retire a category into another; its children follow. Returns {retired: taken over by}."""
+        source, target = self.tree.live(source_id), self.tree.live(target_id)
+        went = {source_id: target_id}
+        children = self.tree.children(source_id)
+        self.change(source_id, retired=retired, redirect_to=target_id)
+        if retired == "merged":
+            aliases = json.loads(target.aliases)
+            known = {target.name, *aliases}
+            more = [n for n in (source.name, *json.loads(source.aliases)) if n not in known]
+            self.change(target_id, aliases=json.dumps(aliases + more, ensure_ascii=False))
+        self.effect.n_categories += 1
+        for child in children:
+            if child != target_id:
+                went |= self.lift(child, target_id, on_collision=on_collision)
+        return went
+
+    def lift(self, category_id: str, parent_id: str | None, *, on_collision: OnCollision) -> dict[str, str]:
+        """Put a category at the end of `parent_id`'s children; a sibling of its name is merged, or it is renamed."""
+        category = self.tree.live(category_id)
+        same = self.tree.sibling_named(parent_id, category.name, but=[category_id])
+        if same is not None and on_collision == "merge":
+            self.effect.merged_children.append((category.name, self.tree.path(same.id)))
+            return self.fold(category_id, same.id, retired="merged", on_collision=on_collision)
+        name = self.free_name(parent_id, category.name, but=[category_id])
+        if name != category.name:
+            self.effect.renamed_children.append((category.name, name))
+        position = self.place_at(parent_id, None, moving=[category_id])
+        self.change(category_id, parent_id=parent_id, position=position, name=name)
+        return {}
+
+    # Assignments
+
+    def move_assignments(self, went: Mapping[str, str]) -> int:
+        """Move all assignments of each key of `went` to where it finally leads; returns failures moved."""
+        n_failures = self.facts.n_counted(list(went))
+        targets: dict[str, list[str]] = {}
+        for category_id in went:
+            final = category_id
+            while final in went:
+                final = went[final]
+            targets.setdefault(final, []).append(category_id)
+        for target, sources in targets.items():
+            twice = self.facts.duplicates_after_merge([*sources, target])
+            if twice:
+                self.edits.append(BulkRows("assignment", ASSIGNMENT_COLUMNS, tuple(twice), created=False))
+            gone = {row[0] for row in twice}
+            for category_id in sources:
+                ids = self.facts.assignment_ids(category_id)
+                self._move(ids if not gone else [i for i in ids if i not in gone], category_id, target)
+        self.effect.n_failures += n_failures
+        return n_failures
+
+    def move_records(self, record_ids: Sequence[str], category_id: str, target_id: str) -> int:
+        """Move these records' assignments in one category to another, new one."""
+        ids = self.facts.assignment_ids(category_id, record_ids)
+        self._move(ids, category_id, target_id)
+        self.effect.n_failures += len(record_ids)
+        return len(record_ids)
+
+    def _move(self, ids: Sequence[int], category_id: str, target_id: str) -> None:
+        if ids:
+            self.edits.append(BulkUpdate("assignment", "category_id", category_id, target_id, tuple(ids)))
+            self.touched_assignments.extend(ids)
+
+    def assign(
+        self,
+        records: Iterable[tuple[str, float | None]],
+        category_id: str,
+        *,
+        source_id: str,
+        is_primary: bool = True,
+    ) -> None:
+        """Plan new assignments of (record id, confidence)."""
+        if self._ids is None:
+            self._ids = itertools.count(self.facts.next_assignment_id())
+        rows = tuple((next(self._ids), r, source_id, category_id, int(is_primary), c) for r, c in records)
+        if rows:
+            self.edits.append(BulkRows("assignment", ASSIGNMENT_COLUMNS, rows, created=True))
+            self.effect.n_failures += len(rows)
+
+    def unassign(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Plan that these assignments (ASSIGNMENT_COLUMNS) go."""
+        rows = tuple(rows)
+        if rows:
+            self.edits.append(BulkRows("assignment", ASSIGNMENT_COLUMNS, rows, created=False))
+            self.touched_assignments.extend(row[0] for row in rows)
+
+    # Other rows
+
+    def set_row(self, table: str, key: str, after: Row | None) -> None:
+        """Plan a row of a small table; None deletes it."""
+        before = self.facts.row(table, key)
+        if before != after:
+            self.edits.append(Edit(table, key, before, after))

@@ -1,0 +1,51 @@
+"""All operations, in one place to import them from; importing this fills the table of kinds."""
+
+from errormap_core.taxonomy.atlas_operation import ImportAtlas
+from errormap_core.taxonomy.category_operations import (
+    AddCategory,
+    AnnotateCategory,
+    DeleteCategories,
+    DescribeCategory,
+    MergeCategories,
+    MoveCategories,
+    Part,
+    RenameCategory,
+    SplitCategory,
+)
+from errormap_core.taxonomy.decision_operations import DecideProposals, Ruling
+from errormap_core.taxonomy.record_operations import (
+    AnnotateRecord,
+    AssignFailures,
+    MarkRecords,
+    SetChoice,
+    SetThreshold,
+    UnassignFailures,
+    WriteAnalysis,
+)
+from errormap_core.taxonomy.registry import OPERATIONS, Operation, arguments_of, operation_from
+
+__all__ = [
+    "OPERATIONS",
+    "AddCategory",
+    "AnnotateCategory",
+    "AnnotateRecord",
+    "AssignFailures",
+    "DecideProposals",
+    "DeleteCategories",
+    "DescribeCategory",
+    "ImportAtlas",
+    "MarkRecords",
+    "MergeCategories",
+    "MoveCategories",
+    "Operation",
+    "Part",
+    "RenameCategory",
+    "Ruling",
+    "SetChoice",
+    "SetThreshold",
+    "SplitCategory",
+    "UnassignFailures",
+    "WriteAnalysis",
+    "arguments_of",
+    "operation_from",
+]

@@ -1,0 +1,58 @@
+"""What an operation is, and the table of all kinds. Kinds are stored in files, so they never change."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from errormap_core.errors import KnownError
+from errormap_core.sentences import Sentence, tr
+from errormap_core.taxonomy.draft import Draft
+
+
+class Operation(Protocol):
+    """The only way anything that people decide changes: a frozen value that plans row edits.
+
+    Its fields are the arguments that the log keeps, so each is something that JSON can hold.
+    `plan` raises KnownError where the operation is not possible and returns what it did, in the past
+    tense: 'Merged 3 categories, 212 failures moved'.
+    """
+
+    kind: ClassVar[str]
+    version: ClassVar[int]
+
+    def plan(self, draft: Draft) -> Sentence: ...
+
+
+OPERATIONS: dict[str, type[Any]] = {}
+
+_T = TypeVar("_T", bound=type[Any])
+
+
+def operation(cls: _T) -> _T:
+    """Enter an operation's class into OPERATIONS by its kind."""
+    if cls.kind in OPERATIONS:
+        raise ValueError(f"two operations of the kind {cls.kind}")
+    OPERATIONS[cls.kind] = cls
+    return cls
+
+
+def arguments_of(op: Operation) -> dict[str, Any]:
+    """The operation's arguments as JSON can hold them."""
+    return dataclasses.asdict(op)  # type: ignore[call-overload,no-any-return]
+
+
+def operation_from(kind: str, version: int, arguments: Mapping[str, Any]) -> Operation:
+    """The operation of a log entry. Raises KnownError for a kind or version that this program lacks."""
+    cls = OPERATIONS.get(kind)
+    if cls is None or version > cls.version:
+        raise KnownError(
+            tr("This project holds a step of a kind that this version does not know ({kind}).", kind=kind),
+            fix=tr("Open it with a newer version of ErrorMap Studio."),
+        )
+    build = getattr(cls, "from_arguments", None)
+    made: Operation = build(arguments) if build is not None else cls(**_tuples(arguments))
+    return made
+
+
+def _tuples(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
