@@ -1,0 +1,43 @@
+"""Counts and shares over the tree: a node shows its subtree's count and its share of all counted failures."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errormap_core.taxonomy.tree import Tree
+
+
+def subtree_counts(tree: Tree, own: Mapping[str, int]) -> dict[str, int]:
+    """Failures on each live category and below it, from those on each itself."""
+    counts: dict[str, int] = {}
+    for category in reversed(list(tree)):  # children before parents
+        below = sum(counts[child] for child in tree.children(category.id))
+        counts[category.id] = own.get(category.id, 0) + below
+    return counts
+
+
+def shares_by_model(
+    tree: Tree,
+    own_by_model: Mapping[str, Mapping[str, int]],
+    counted_by_model: Mapping[str, int],
+    *,
+    category_ids: Sequence[str],
+) -> NDArray[np.float64]:
+    """Share of each model's counted failures in each category and below it.
+
+    Returns
+    -------
+    ndarray of shape (n_models, n_categories)
+        Models in the order of `counted_by_model`, categories in that of `category_ids`; NaN for a model
+        without counted failures.
+    """
+    models = list(counted_by_model)
+    place = {model: row for row, model in enumerate(models)}
+    counts = np.zeros((len(models), len(category_ids)))
+    for column, category_id in enumerate(category_ids):
+        for member in tree.subtree(category_id):
+            for model, n in own_by_model.get(member, {}).items():
+                counts[place[model], column] += n
+    of = np.array([counted_by_model[model] for model in models], dtype=float).reshape(-1, 1)
+    return np.divide(counts, of, out=np.full_like(counts, np.nan), where=of > 0)
