@@ -167,7 +167,7 @@ _V001 = (
         record_id TEXT PRIMARY KEY REFERENCES record(id), dataset TEXT NOT NULL, model TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('not_sampled', 'waiting', 'engine_failed', 'no_error',
             'analysed', 'excluded', 'disputed')),
-        analysis_id TEXT REFERENCES analysis(id)) STRICT, WITHOUT ROWID""",
+        analysis_id TEXT REFERENCES analysis(id) DEFERRABLE INITIALLY DEFERRED) STRICT, WITHOUT ROWID""",
     "CREATE INDEX failure_state ON failure(state, dataset, model)",
     # Every step that people took. edits: zlib-compressed JSON (taxonomy/edits.py).
     """CREATE TABLE log (

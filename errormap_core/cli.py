@@ -1,0 +1,448 @@
+"""The command line: every job without a window. One table of commands; help is made from it."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import errormap_core
+from errormap_core.errors import KnownError
+from errormap_core.people import actor_in
+from errormap_core.project.store import Project
+from errormap_core.reporting import Reporter
+from errormap_core.sentences import tr, trn
+from errormap_core.settings import UserSettings, setting
+
+EXIT_DONE, EXIT_LOSSES, EXIT_WRONG, EXIT_STOPPED = 0, 1, 2, 3
+
+EPILOG = """exit codes:
+  0  done, all of it
+  1  done, but some rows or records were left out or failed; the report says which
+  2  not done: something was wrong with the input; nothing is half done
+  3  stopped before the end; the same command goes on where it was
+
+The window opens with `errormap-studio` alone, or with a project: `errormap-studio PROJECT`.
+Everything stays on this machine; no command opens a network connection."""
+
+
+@dataclass(slots=True)
+class Invocation:
+    """A command with its arguments, the user's settings, and how to tell of it."""
+
+    args: argparse.Namespace
+    settings: UserSettings
+    reporter: Reporter
+
+    @contextmanager
+    def project(self, *, create: bool = False, read_only: bool = False) -> Iterator[Project]:
+        path = Path(self.args.project)
+        made = create and not path.exists()
+        opened = Project.create(path) if made else Project.open(path, read_only=read_only)
+        if opened.backup is not None:
+            self.reporter.warn(tr("Brought up to date; the file as it was is kept as {backup}.", backup=opened.backup))
+        with opened as project:
+            yield project
+
+    def actor(self, project: Project) -> str:
+        return actor_in(
+            project, self.settings, name=getattr(self.args, "as_name", None), annotator_id=getattr(self.args, "as_id", None)
+        )
+
+    def chosen(self) -> dict[str, Any]:
+        """Settings of the project that the arguments give."""
+        values: dict[str, Any] = {}
+        for key, value in (("sampling.ratio", "ratio"), ("sampling.seed", "seed"), ("models.analysed", "models")):
+            if getattr(self.args, value, None) is not None:
+                values[key] = getattr(self.args, value)
+        for text in getattr(self.args, "set", None) or ():
+            key, sign, value = text.partition("=")
+            if not sign:
+                raise KnownError(
+                    tr("“{text}” gives a setting no value.", text=text), where="--set", fix=tr("Write KEY=VALUE.")
+                )
+            values[setting(key.strip(), "project").key] = value.strip()
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its name, a line of help, what it takes, what it does (returning the exit code)."""
+
+    name: str
+    help: str
+    takes: tuple[str, ...]
+    run: Callable[[Invocation], int]
+    example: str
+
+
+def _import(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    files = [Path(name) for name in call.args.files]
+    _refuse_missing(files)
+    with call.project(create=True) as project:
+        actor = call.actor(project)
+        jobs.choose(project, call.chosen(), actor=actor)
+        outcome = jobs.import_job(
+            project,
+            files,
+            call.reporter,
+            actor=actor,
+            dataset=call.args.dataset,
+            on_error=call.args.on_error,
+            on_conflict=call.args.on_conflict,
+            thresholds=_thresholds(call.args.threshold),
+        )
+    return _end(call, outcome)
+
+
+def _judge(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    with call.project() as project:
+        jobs.choose(project, call.chosen(), actor=call.actor(project))
+        outcome = jobs.judge_job(project, call.reporter, settings=call.settings, **_judging(call.args))
+    return _end(call, outcome)
+
+
+def _propose(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    with call.project() as project:
+        jobs.choose(project, call.chosen(), actor=call.actor(project))
+        outcome = jobs.propose_job(project, call.reporter, settings=call.settings)
+    return _end(call, outcome)
+
+
+def _proposals(call: Invocation) -> int:
+    from errormap_core.project.proposing import pending_proposals
+
+    with call.project(read_only=True) as project:
+        rows = pending_proposals(project.db)
+    for row in rows:
+        n = trn("{n:,} failure", "{n:,} failures", row.n_subtree)
+        call.reporter.say(f"{row.id}  {'  ' * row.depth}{row.name}  ({row.kind}, {n})")
+    call.reporter.result({"pending": [{"id": r.id, "kind": r.kind, "name": r.name, "n": r.n_subtree} for r in rows]})
+    return EXIT_DONE
+
+
+def _accept(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    if call.args.all == bool(call.args.ids):
+        raise KnownError(tr("Say which proposals are accepted."), where="accept", fix=tr("Give their ids, or --all."))
+    with call.project() as project:
+        ids = None if call.args.all else call.args.ids
+        outcome = jobs.accept_job(project, call.reporter, actor=call.actor(project), proposal_ids=ids)
+    return _end(call, outcome)
+
+
+def _export(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    with call.project(read_only=True) as project:
+        outcome = jobs.export_job(
+            project,
+            Path(call.args.output),
+            call.reporter,
+            examples=call.args.examples,
+            history=call.args.with_history,
+        )
+    return _end(call, outcome)
+
+
+def _run(call: Invocation) -> int:
+    """Import, judge, propose, accept all, export; a run that was stopped goes on where it was."""
+    from errormap_core import jobs
+
+    files = [Path(name) for name in call.args.files]
+    _refuse_missing(files)
+    numbers: dict[str, Any] = {}
+    losses = 0
+    with call.project(create=True) as project:
+        actor = call.actor(project)
+        jobs.choose(project, call.chosen(), actor=actor)
+        steps: list[tuple[str, Callable[[], jobs.Outcome]]] = [
+            (
+                "import",
+                lambda: jobs.import_job(
+                    project,
+                    files,
+                    call.reporter,
+                    actor=actor,
+                    dataset=call.args.dataset,
+                    on_error=call.args.on_error,
+                    on_conflict=call.args.on_conflict,
+                    thresholds=_thresholds(call.args.threshold),
+                ),
+            ),
+            (
+                "judge",
+                lambda: jobs.judge_job(project, call.reporter, settings=call.settings, **_judging(call.args)),
+            ),
+            ("propose", lambda: jobs.propose_job(project, call.reporter, settings=call.settings)),
+            ("accept", lambda: jobs.accept_job(project, call.reporter, actor=actor, proposal_ids=None)),
+            ("export", lambda: jobs.export_job(project, Path(call.args.output), call.reporter)),
+        ]
+        for name, step in steps:
+            outcome = step()
+            numbers[name] = outcome.numbers
+            losses += outcome.losses
+            if outcome.stopped:
+                break
+    return _end(call, jobs.Outcome(numbers, losses, stopped=outcome.stopped))
+
+
+def _stats(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    with call.project(read_only=True) as project:
+        numbers = jobs.stats(project)
+    say = call.reporter.say
+    say(f"{numbers['title']}  ({numbers['project']})")
+    say(tr("{records:,} records, {failures:,} failures, {counted:,} counted, {unplaced:,} not placed yet", **numbers))
+    for state, n in numbers["states"].items():
+        say(f"  {n:>9,}  {state}")
+    for row in numbers["datasets"]:
+        say(tr("dataset {name}: threshold {threshold:g}, {n_failures:,} of {n_records:,} failed", **row))
+    for row in numbers["models"]:
+        say(tr("model {name}: {n_failures:,} of {n_records:,} failed", **row))
+    for row in numbers["categories"]:
+        share = "" if row["share"] is None else f"{row['share']:6.1%}"
+        say(f"  {row['failures']:>9,}  {share}  {row['path']}")
+    coverage = numbers["coverage"]
+    say(tr("coverage {c}", c="–" if coverage is None else f"{coverage:.1%}"))
+    say(trn("{n:,} proposal waits for a decision", "{n:,} proposals wait for a decision", numbers["pending_proposals"]))
+    call.reporter.result(numbers)
+    return EXIT_DONE
+
+
+def _check(call: Invocation) -> int:
+    from errormap_core.project.check import check
+
+    with call.project(read_only=True) as project:
+        problems = check(project, replay=call.args.replay)
+    for problem in problems:
+        call.reporter.say(problem.sentence)
+    if not problems:
+        call.reporter.say(tr("The project is sound."))
+    call.reporter.result({"problems": [str(problem.sentence) for problem in problems]})
+    return EXIT_LOSSES if problems else EXIT_DONE
+
+
+def _history(call: Invocation) -> int:
+    from dataclasses import asdict
+
+    from errormap_core.project import queries
+
+    with call.project(read_only=True) as project:
+        rows = queries.history(project.db, limit=call.args.limit)
+    for row in rows:
+        undone = tr(" (undone)") if row.is_undone else ""
+        call.reporter.say(f"{row.seq:>6}  {row.at}  {row.actor}  {row.summary}{undone}")
+    call.reporter.result({"steps": [asdict(row) for row in rows]})
+    return EXIT_DONE
+
+
+def _undo(call: Invocation) -> int:
+    with call.project() as project:
+        step = project.undo if call.args.command == "undo" else project.redo
+        change = step(actor=call.actor(project))
+    nothing = tr("There is nothing to undo.") if call.args.command == "undo" else tr("There is nothing to redo.")
+    call.reporter.say(change.summary if change else nothing)
+    call.reporter.result({"summary": str(change.summary) if change else None})
+    return EXIT_DONE
+
+
+def _set(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    with call.project() as project:
+        actor = call.actor(project)
+        jobs.choose(project, call.chosen(), actor=actor)
+        for dataset, threshold in _thresholds(call.args.threshold).items():
+            from errormap_core.taxonomy.operations import SetThreshold
+
+            call.reporter.say(project.apply(SetThreshold(dataset=dataset, threshold=threshold), actor=actor).summary)
+    return EXIT_DONE
+
+
+def _demo(call: Invocation) -> int:
+    from errormap_core.demo import demo
+
+    return _end(call, demo(call.reporter, call.settings, folder=call.args.folder))
+
+
+def _refuse_missing(files: Sequence[Path]) -> None:
+    """Before a project is made: a name that was mistyped must not leave an empty project behind."""
+    for path in files:
+        if not path.exists():
+            raise KnownError(tr("There is no such file."), where=str(path), fix=tr("Check the name and the folder."))
+
+
+def _thresholds(texts: Sequence[str] | None) -> dict[str, float]:
+    found = {}
+    for text in texts or ():
+        name, sign, value = text.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign or not name:
+            raise KnownError(
+                tr("“{text}” is no threshold.", text=text), where="--threshold", fix=tr("Write DATASET=NUMBER.")
+            )
+    return found
+
+
+def _judging(args: argparse.Namespace) -> dict[str, Any]:
+    names = ("model", "threads", "context", "gpu_layers", "limit", "retry")
+    return {name: getattr(args, name) for name in names}
+
+
+def _end(call: Invocation, outcome: Any) -> int:
+    stopped = outcome.stopped
+    call.reporter.result({**outcome.numbers, "losses": outcome.losses, "stopped": stopped})
+    if stopped:
+        call.reporter.warn(tr("Stopped. The same command goes on where it was."))
+        return EXIT_STOPPED
+    return EXIT_LOSSES if outcome.losses else EXIT_DONE
+
+
+
+
+ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "project": (("project",), {"metavar": "PROJECT", "help": "the .errormap file"}),
+    "files": (
+        ("files",),
+        {"metavar": "FILE", "nargs": "+", "help": "CSV with example_id, model, input_text, output_text, score, and perhaps correct_answer; or an atlas (JSON)"},
+    ),
+    "dataset": (("--dataset",), {"metavar": "NAME", "help": "name of the dataset (default: the file's name)"}),
+    "on_error": (
+        ("--on-error",),
+        {"choices": ("keep", "rollback"), "default": "keep", "help": "keep the good rows of a file with broken ones, or import none of it (default: keep)"},
+    ),
+    "on_conflict": (
+        ("--on-conflict",),
+        {"choices": ("keep", "replace"), "default": "keep", "help": "a record that is there with other content is kept, or replaced and its analyses outdated (default: keep)"},
+    ),
+    "threshold": (
+        ("--threshold",),
+        {"action": "append", "metavar": "DATASET=X", "help": "success threshold of a dataset; a score under it is a failure (default: 0.7 of the mean score)"},
+    ),
+    "ratio": (("--ratio",), {"type": float, "metavar": "R", "help": "share of the failed examples that is analysed, 0 to 1"}),
+    "seed": (("--seed",), {"type": int, "metavar": "N", "help": "another seed samples other examples"}),
+    "models": (("--models",), {"metavar": "A,B", "help": "models to analyse (default: all)"}),
+    "model": (("--model",), {"metavar": "GGUF", "help": "the judge's model file (default: the embedded SmolLM2-135M)"}),
+    "threads": (("--threads",), {"type": int, "metavar": "N", "help": "threads of the judge (default: half of the cores)"}),
+    "context": (("--context",), {"type": int, "metavar": "N", "help": "tokens of prompt and answer together"}),
+    "gpu_layers": (("--gpu-layers",), {"type": int, "metavar": "N", "help": "layers on the GPU; -1 for all"}),
+    "limit": (("--limit",), {"type": int, "metavar": "N", "help": "at most so many"}),
+    "retry": (("--retry",), {"action": "store_true", "help": "also the records that failed before"}),
+    "set": (("--set",), {"action": "append", "metavar": "KEY=VALUE", "help": "a setting of the project; may be repeated"}),
+    "ids": (("ids",), {"metavar": "ID", "nargs": "*", "help": "ids of proposals"}),
+    "all": (("--all",), {"action": "store_true", "help": "all that wait for a decision"}),
+    "output": (("-o", "--output"), {"metavar": "FILE", "required": True, "help": "where the atlas is written (JSON)"}),
+    "examples": (
+        ("--examples",),
+        {"type": int, "default": 0, "metavar": "N", "help": "include up to N failures a category, with their texts (default: none)"},
+    ),
+    "with_history": (("--with-history",), {"action": "store_true", "help": "include the steps that were taken"}),
+    "replay": (("--replay",), {"action": "store_true", "help": "also take every step of the log again and compare"}),
+    "folder": (("--folder",), {"metavar": "DIR", "help": "where the demo's files go (default: a temporary folder)"}),
+}  # fmt: skip
+
+_JUDGE = ("model", "threads", "context", "gpu_layers", "limit", "retry")
+_IMPORT = ("dataset", "on_error", "on_conflict", "threshold", "ratio", "seed", "models")
+
+COMMANDS: tuple[Command, ...] = (
+    Command("import", "bring results (CSV) or an atlas (JSON) into a project, which is made where missing",
+            ("project", "files", *_IMPORT, "set"), _import, "errormap-studio import my.errormap gsm8k.csv"),
+    Command("judge", "diagnose the failures that wait with a local model",
+            ("project", *_JUDGE, "set"), _judge, "errormap-studio judge my.errormap --limit 20"),
+    Command("propose", "embed the analyses and propose categories for those not placed yet",
+            ("project", "set"), _propose, "errormap-studio propose my.errormap"),
+    Command("proposals", "list the proposals that wait for a decision", ("project",), _proposals,
+            "errormap-studio proposals my.errormap"),
+    Command("accept", "accept proposals; what is accepted enters the tree and can be undone",
+            ("project", "ids", "all"), _accept, "errormap-studio accept my.errormap --all"),
+    Command("export", "write the atlas as JSON", ("project", "output", "examples", "with_history"), _export,
+            "errormap-studio export my.errormap -o atlas.json"),
+    Command("run", "all of it: import, judge, propose, accept, export",
+            ("project", "files", *_IMPORT, *_JUDGE, "set", "output"), _run,
+            "errormap-studio run my.errormap gsm8k.csv --ratio 0.02 -o atlas.json"),
+    Command("stats", "numbers of a project", ("project",), _stats, "errormap-studio stats my.errormap"),
+    Command("check", "look for damage, and for numbers that do not add up", ("project", "replay"), _check,
+            "errormap-studio check my.errormap --replay"),
+    Command("history", "list the steps that were taken, the latest first", ("project", "limit"), _history,
+            "errormap-studio history my.errormap --limit 10"),
+    Command("undo", "take back the last step", ("project",), _undo, "errormap-studio undo my.errormap"),
+    Command("redo", "take again what was last undone", ("project",), _undo, "errormap-studio redo my.errormap"),
+    Command("set", "change settings of a project, and thresholds",
+            ("project", "set", "threshold", "ratio", "seed", "models"), _set,
+            "errormap-studio set my.errormap --set atlas.title='My atlas'"),
+    Command("demo", "the whole job on the sample: judge, propose, accept, export, with times", ("folder",), _demo,
+            "errormap-studio demo"),
+)  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="errormap-studio",
+        description="From benchmark results to a curated atlas of why models fail, offline.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"ErrorMap Studio {errormap_core.__version__}")
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        sub = subparsers.add_parser(
+            command.name,
+            help=command.help,
+            description=command.help[0].upper() + command.help[1:] + ".",
+            epilog=f"example:\n  {command.example}\n\n{EPILOG}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        for name in command.takes:
+            flags, options = ARGUMENTS[name]
+            sub.add_argument(*flags, **options)
+        sub.add_argument("--as", dest="as_name", metavar="NAME", help="who takes the steps (default: you)")
+        sub.add_argument("--as-id", dest="as_id", metavar="UUID", help=argparse.SUPPRESS)
+        sub.add_argument("--json", action="store_true", help="print what came of it as JSON")
+        sub.add_argument(
+            "--progress",
+            choices=("bar", "json", "none"),
+            default="bar",
+            help="a bar, JSON lines for a program that keeps this one's standard input open, or nothing",
+        )
+        sub.set_defaults(run=command.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    args = parser().parse_args(argv)
+    reporter = Reporter(args.progress, as_json=args.json)
+    settings = UserSettings()
+    for problem in settings.problems:
+        reporter.warn(problem)
+    try:
+        with reporter.listening():
+            code: int = args.run(Invocation(args, settings, reporter))
+            return code
+    except KnownError as error:
+        reporter.error(error)
+        return EXIT_WRONG
+    except KeyboardInterrupt:
+        reporter.warn(tr("Stopped. The same command goes on where it was."))
+        return EXIT_STOPPED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone; nothing is left to be said
+        return EXIT_STOPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

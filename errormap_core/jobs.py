@@ -1,0 +1,199 @@
+"""The jobs of the command line: import, judge, propose, accept, export, and all of them in one go.
+
+Each takes an open project and a Reporter, tells of its work through it, and returns what came of it as
+numbers that JSON can hold. The window runs the same jobs in a child process.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from errormap_core.errors import KnownError
+from errormap_core.exporters.atlas import write_atlas
+from errormap_core.importers.atlas import import_atlas
+from errormap_core.importers.importing import import_files
+from errormap_core.project import queries
+from errormap_core.project.proposing import pending_proposals
+from errormap_core.project.store import Project
+from errormap_core.reporting import Reporter
+from errormap_core.sentences import tr, trn
+from errormap_core.settings import UserSettings, setting
+from errormap_core.taxonomy.operations import DecideProposals, Ruling, SetChoice, SetThreshold
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a job. `losses` counts rows or records that were left out or failed; `stopped`: it can go on."""
+
+    numbers: dict[str, Any] = field(default_factory=dict)
+    losses: int = 0
+    stopped: bool = False
+
+
+def choose(project: Project, values: Mapping[str, Any], *, actor: str) -> None:
+    """Set settings of the project that differ from what they are."""
+    for key, value in values.items():
+        known = setting(key, "project")
+        wanted = known.check(value)
+        if project.setting(known.key) != wanted:
+            project.apply(SetChoice(key=known.key, value=wanted), actor=actor)
+
+
+def import_job(
+    project: Project,
+    paths: Sequence[Path],
+    reporter: Reporter,
+    *,
+    actor: str,
+    dataset: str | None = None,
+    on_error: str = "keep",
+    on_conflict: str = "keep",
+    thresholds: Mapping[str, float] | None = None,
+) -> Outcome:
+    """Import result files (CSV) or one atlas (JSON). Raises KnownError; a file that fails leaves nothing behind."""
+    atlases = [path for path in paths if path.suffix.lower() == ".json"]
+    if atlases:
+        if len(paths) > 1:
+            raise KnownError(
+                tr("An atlas is imported alone."), where=str(atlases[0]), fix=tr("Import the other files in another step.")
+            )
+        change = import_atlas(project, atlases[0], actor=actor)
+        reporter.say(change.summary)
+        return Outcome({"atlas": str(atlases[0]), "summary": str(change.summary)})
+    work = import_files(
+        project, paths, dataset=dataset, on_error=on_error, on_conflict=on_conflict, cancelled=reporter.cancelled
+    )
+    results = reporter.drive(work)
+    for name, threshold in (thresholds or {}).items():
+        project.apply(SetThreshold(dataset=name, threshold=threshold), actor=actor)
+    losses = 0
+    for result in results:
+        lost = sum(result.n_skipped.values()) + result.n_conflicts
+        losses += lost
+        reporter.say(result.sentence())
+        for problem in result.problems[:20]:
+            reporter.warn(problem)
+        if len(result.problems) > 20:
+            reporter.warn(trn("… and {n:,} more problem.", "… and {n:,} more problems.", len(result.problems) - 20))
+    return Outcome({"files": [result.to_json() for result in results]}, losses, stopped=reporter.cancelled())
+
+
+def judge_job(
+    project: Project,
+    reporter: Reporter,
+    *,
+    settings: UserSettings,
+    model: str | None = None,
+    threads: int | None = None,
+    context: int | None = None,
+    gpu_layers: int | None = None,
+    limit: int | None = None,
+    retry: bool = False,
+) -> Outcome:
+    """Analyse the failures that wait, with the embedded judge or a GGUF of the user's."""
+    from errormap_core.judge.diagnose import default_judge, diagnose
+
+    judge = default_judge(
+        project, settings, model=model, threads=threads, context=context, gpu_layers=gpu_layers
+    )
+    try:
+        info = judge.describe()
+        started = time.monotonic()
+        result = reporter.drive(diagnose(project, judge, limit=limit, retry=retry, cancelled=reporter.cancelled))
+    finally:
+        judge.close()
+    numbers = {"judge": dataclasses.asdict(info), **result, "wall_s": round(time.monotonic() - started, 2)}
+    reporter.say(
+        trn("Analysed {n:,} failure with {judge}, {failed:,} failed.",
+            "Analysed {n:,} failures with {judge}, {failed:,} failed.",
+            result["analysed"], judge=info.name, failed=result["failed"])
+    )  # fmt: skip
+    return Outcome(numbers, losses=result["failed"], stopped=reporter.cancelled())
+
+
+def propose_job(project: Project, reporter: Reporter, *, settings: UserSettings) -> Outcome:
+    """Embed the analyses that nobody placed yet and propose categories for them."""
+    from errormap_core.embedding.encoder import SentenceEncoder
+    from errormap_core.judge.diagnose import default_judge
+    from errormap_core.proposals.propose import propose
+
+    encoder = SentenceEncoder(settings["embedding.model"] or None)
+    judge = default_judge(project, settings) if project.setting("proposals.names_by") == "judge" else None
+    try:
+        result = reporter.drive(propose(project, encoder, judge=judge, cancelled=reporter.cancelled))
+    finally:
+        if judge is not None:
+            judge.close()
+    reporter.say(result["note"])
+    return Outcome({**result, "note": str(result["note"])}, stopped=reporter.cancelled())
+
+
+def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids: Sequence[str] | None) -> Outcome:
+    """Accept these proposals with those above them, or (None) all that wait, as one step recorded as bulk."""
+    pending = pending_proposals(project.db)
+    by_id = {row.id: row for row in pending}
+    if proposal_ids is None:
+        chosen = [row.id for row in pending]
+    else:
+        chosen = []
+        for proposal_id in proposal_ids:
+            if proposal_id not in by_id:
+                raise KnownError(
+                    tr("No proposal with the id {id} waits for a decision.", id=proposal_id),
+                    fix=tr("`errormap-studio proposals PROJECT` lists those that do."),
+                )
+            above: str | None = proposal_id
+            while above is not None and above in by_id:
+                chosen.append(above)
+                above = by_id[above].parent_id
+    if not chosen:
+        reporter.say(tr("No proposal waits for a decision."))
+        return Outcome({"accepted": 0})
+    rulings = tuple(Ruling(proposal_id=i, verdict="accept") for i in dict.fromkeys(chosen))
+    change = project.apply(DecideProposals(rulings=rulings, is_bulk=proposal_ids is None), actor=actor)
+    reporter.say(change.summary)
+    return Outcome({"accepted": len(rulings), "summary": str(change.summary)})
+
+
+def export_job(
+    project: Project, path: Path, reporter: Reporter, *, examples: int = 0, history: bool = False
+) -> Outcome:
+    """Write the atlas; it is checked against its schema before the file is put in place."""
+    document = write_atlas(project, path, examples=examples, history=history)
+    n = len(document["categories"])
+    reporter.say(trn("Wrote {n:,} category to {path}.", "Wrote {n:,} categories to {path}.", n, path=path))
+    return Outcome({"path": str(path), "categories": n, "totals": document["totals"]})
+
+
+def stats(project: Project) -> dict[str, Any]:
+    """Numbers of a project as JSON can hold them."""
+    from errormap_core.measures.shares import subtree_counts
+
+    totals = queries.totals(project.db)
+    counts = subtree_counts(project.tree, queries.own_counts(project.db))
+    pending = pending_proposals(project.db)
+    return {
+        "project": str(project.path),
+        "title": project.setting("atlas.title"),
+        "records": totals.n_records,
+        "failures": totals.n_failures,
+        "states": dict(totals.states),
+        "counted": totals.n_counted,
+        "unplaced": totals.n_unplaced,
+        "coverage": totals.coverage,
+        "pending_proposals": len(pending),
+        "datasets": [dataclasses.asdict(row) for row in queries.datasets(project.db)],
+        "models": [dataclasses.asdict(row) for row in queries.models(project.db)],
+        "categories": [
+            {
+                "id": category.id,
+                "path": project.tree.path(category.id),
+                "failures": counts[category.id],
+                "share": counts[category.id] / totals.n_counted if totals.n_counted else None,
+            }
+            for category in project.tree
+        ],
+    }

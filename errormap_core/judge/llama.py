@@ -1,0 +1,292 @@
+"""llama.cpp as the engine's process uses it: loading, prompts to tokens, answers forced to a schema.
+
+Only the engine's process imports this module.
+"""
+
+import ctypes
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import llama_cpp  # noqa: TID253  (this module is imported by the engine's process alone)
+import numpy as np
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+from errormap_core.judge.base import Message
+from errormap_core.judge.chat import prompt_pieces
+
+LEAST_ROOM = 256
+"""Tokens that must be free for an answer; with less, a prompt is too long."""
+
+# The binding's own rule lets line breaks and control characters into strings, and halves of
+# surrogate pairs as escapes; a text that has to say something begins with a letter or a digit.
+_CHARACTER = r'[^"\\\x00-\x1F\x7F] | "\\" ["\\/]'
+_FIRST = r"[^\x00-\x2F\x3A-\x40\x5B-\x60\x7B-\xBF]"
+
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+class LoadFailed(Exception):
+    """llama.cpp could not load the model; the text is what it said."""
+
+
+class TooLong(Exception):
+    """A prompt leaves no room for an answer."""
+
+    def __init__(self, n_prompt: int, n_room: int) -> None:
+        super().__init__(n_prompt)
+        self.n_prompt = n_prompt
+        self.n_room = n_room
+
+
+class EngineFault(Exception):
+    """llama.cpp gave up on one prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model wrote; `is_whole` says whether the JSON was closed."""
+
+    text: str
+    is_whole: bool
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    template: str
+
+
+class Model:
+    """A loaded model with its context. Every answer starts from an empty context."""
+
+    def __init__(self, path: str, *, n_ctx: int, threads: int, gpu_layers: int, log: Callable[[], str]) -> None:
+        try:
+            self._llama = llama_cpp.Llama(
+                path,
+                n_ctx=n_ctx,
+                n_threads=threads,
+                n_threads_batch=threads,
+                n_gpu_layers=gpu_layers,
+                verbose=False,
+            )
+        except (ValueError, RuntimeError, MemoryError, OSError, jinja2.TemplateError) as error:
+            raise LoadFailed(log() or f"{type(error).__name__}: {error}") from error
+        self._vocab = llama_cpp.llama_model_get_vocab(self._llama.model)
+        # llama.cpp gives a larger context than the model was made for if asked to; answers suffer there.
+        self.n_ctx = min(self._llama.n_ctx(), llama_cpp.llama_model_n_ctx_train(self._llama.model) or n_ctx)
+        has_template = "tokenizer.chat_template" in self._llama.metadata
+        self._formatter = self._chat_formatter() if has_template else None
+        self._grammars: dict[str, bytes] = {}
+
+    def template_name(self) -> str:
+        """Which chat template a system's and a user's message go through."""
+        messages: list[Message] = [{"role": role, "content": "x"} for role in ("system", "user")]
+        return prompt_pieces(messages, self._render if self._formatter else None)[1]
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: dict[str, Any],
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        is_cancelled: Callable[[], bool],
+    ) -> Answer | None:
+        """The model's answer in JSON of this schema, or None where it was cancelled.
+
+        Raises TooLong and EngineFault.
+        """
+        began = time.perf_counter()
+        pieces, template = prompt_pieces(messages, self._render if self._formatter else None)
+        prompt = self._tokens(pieces)
+        room = min(LEAST_ROOM, max_tokens)
+        if len(prompt) + room > self.n_ctx:
+            raise TooLong(len(prompt), room)
+        most = min(max_tokens, self.n_ctx - len(prompt))
+        self._forget()
+        sampler = ForcedSampler(self._llama, self._grammar(schema), temperature=temperature, seed=seed)
+        written = bytearray()
+        n_tokens, is_whole = 0, False
+        try:
+            for fed in self._fed(prompt, sampler):
+                if is_cancelled():
+                    return None
+                if fed is None:  # a part of the prompt
+                    continue
+                if llama_cpp.llama_vocab_is_eog(self._vocab, fed):
+                    is_whole = _is_json(written)
+                    break
+                n_tokens += 1
+                written += self._piece(fed)
+                # A base model may not know how to stop: the closed JSON is the end.
+                is_whole = written.rstrip().endswith(b"}") and _is_json(written)
+                if is_whole or n_tokens >= most:
+                    break
+        finally:
+            sampler.close()
+        return Answer(
+            text=written.decode("utf-8", "replace"),
+            is_whole=is_whole,
+            prompt_tokens=len(prompt),
+            completion_tokens=n_tokens,
+            seconds=time.perf_counter() - began,
+            template=template,
+        )
+
+    def _fed(self, prompt: list[int], sampler: "ForcedSampler") -> Iterator[int | None]:
+        """Feed the prompt (None after each batch), then each chosen token once it was asked for the next."""
+        try:
+            for start in range(0, len(prompt), self._llama.n_batch):
+                self._llama.eval(prompt[start : start + self._llama.n_batch])
+                yield None
+            while True:
+                token = sampler.next_token()
+                yield token
+                self._llama.eval([token])
+        except RuntimeError as error:
+            raise EngineFault(str(error)) from error
+
+    def _forget(self) -> None:
+        self._llama.reset()
+        memory = llama_cpp.llama_get_memory(self._llama.ctx)
+        if memory is not None:
+            llama_cpp.llama_memory_clear(memory, False)
+
+    def _tokens(self, pieces: Sequence[tuple[str, bool]]) -> list[int]:
+        tokens: list[int] = []
+        for text, is_template in pieces:
+            tokens += self._llama.tokenize(text.encode("utf-8", "replace"), add_bos=False, special=is_template)
+        bos = llama_cpp.llama_vocab_bos(self._vocab)
+        if llama_cpp.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
+            tokens.insert(0, bos)
+        return tokens
+
+    def _piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            n = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if n >= 0:
+                return buffer.raw[:n]
+            size = -n
+
+    def _grammar(self, schema: dict[str, Any]) -> bytes:
+        text = json.dumps(schema)
+        if text not in self._grammars:
+            self._grammars[text] = grammar_for(text).encode()
+        return self._grammars[text]
+
+    def _chat_formatter(self) -> Jinja2ChatFormatter:
+        return Jinja2ChatFormatter(
+            template=self._llama.metadata["tokenizer.chat_template"],
+            eos_token=self._token_text(llama_cpp.llama_vocab_eos(self._vocab)),
+            bos_token=self._token_text(llama_cpp.llama_vocab_bos(self._vocab)),
+        )
+
+    def _token_text(self, token: int) -> str:
+        return "" if token < 0 else str(llama_cpp.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace"))
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        assert self._formatter is not None
+        try:
+            return str(self._formatter(messages=list(messages)).prompt)
+        except (jinja2.TemplateError, TypeError) as error:
+            raise ValueError(str(error)) from error
+
+
+class ForcedSampler:
+    """Chooses tokens that a grammar allows.
+
+    A token is chosen without the grammar first and kept where the grammar takes it, which it mostly
+    does; only otherwise is the whole vocabulary checked. The likeliest allowed token is the same
+    either way, for a fifth of the time.
+    """
+
+    def __init__(self, llama: llama_cpp.Llama, grammar: bytes, *, temperature: float, seed: int) -> None:
+        self._context = llama.ctx
+        vocab = llama_cpp.llama_model_get_vocab(llama.model)
+        self._grammar = llama_cpp.llama_sampler_init_grammar(vocab, grammar, b"root")
+        if not self._grammar:
+            raise EngineFault("llama.cpp does not take the grammar of the schema")
+        self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        if temperature <= 0:
+            parts = [llama_cpp.llama_sampler_init_greedy()]
+        else:
+            parts = [
+                llama_cpp.llama_sampler_init_top_k(40),
+                llama_cpp.llama_sampler_init_top_p(0.95, 1),
+                llama_cpp.llama_sampler_init_temp(temperature),
+                llama_cpp.llama_sampler_init_dist(seed & 0xFFFFFFFF),
+            ]
+        for part in parts:
+            llama_cpp.llama_sampler_chain_add(self._chain, part)
+        self._candidates = np.zeros(llama.n_vocab(), _CANDIDATE)
+        self._one = np.zeros(1, _CANDIDATE)
+
+    def next_token(self) -> int:
+        """The next token, which the grammar has then taken. Raises EngineFault where it allows none."""
+        logits = llama_cpp.llama_get_logits_ith(self._context, -1)
+        self._fill(logits)
+        token = self._choose()
+        if not self._allows(token):
+            self._fill(logits)
+            array = _array(self._candidates)
+            llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))
+            if not np.isfinite(self._candidates["logit"]).any():
+                raise EngineFault("the grammar of the schema allows no token of this model")
+            token = self._choose()
+        llama_cpp.llama_sampler_accept(self._grammar, token)
+        return token
+
+    def close(self) -> None:
+        llama_cpp.llama_sampler_free(self._chain)
+        llama_cpp.llama_sampler_free(self._grammar)
+
+    def _fill(self, logits: Any) -> None:
+        n = len(self._candidates)
+        self._candidates["id"] = np.arange(n, dtype=np.int32)
+        self._candidates["logit"] = np.ctypeslib.as_array(logits, shape=(n,))
+
+    def _choose(self) -> int:
+        array = _array(self._candidates)
+        llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(array))
+        return int(array.data[array.selected].id)
+
+    def _allows(self, token: int) -> bool:
+        self._one["id"] = token
+        self._one["logit"] = 1.0
+        array = _array(self._one)
+        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))
+        return not math.isinf(float(self._one["logit"][0]))
+
+
+def grammar_for(schema_text: str) -> str:
+    """llama.cpp's grammar for a JSON Schema whose texts are bounded and of one line.
+
+    Texts with a minLength begin with a letter or a digit, so that a model cannot fill them with blanks
+    and marks alone.
+    """
+    grammar = str(json_schema_to_gbnf(schema_text))
+    grammar, n_replaced = re.subn(r"(?m)^char ::= .*$", lambda _: f"char ::= {_CHARACTER}", grammar)
+    if n_replaced:
+        grammar = grammar.replace('"\\"" char ', '"\\"" first ') + f"\nfirst ::= {_FIRST}\n"
+    return grammar
+
+
+def _array(candidates: "np.ndarray[Any, np.dtype[Any]]") -> llama_cpp.llama_token_data_array:
+    data = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
+    return llama_cpp.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)
+
+
+def _is_json(written: bytes | bytearray) -> bool:
+    try:
+        json.loads(written)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""How the command line tells of work: bars for people, JSON lines for the window; and how it is stopped.
+
+With `--progress json` the command is a child of the window: it reads its standard input, where a line
+"cancel" asks it to stop, and the end of the file means that the window is gone, however it died.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from errormap_core.errors import KnownError
+from errormap_core.tasks import Pace, Progress
+
+_T = TypeVar("_T")
+
+ORPHAN_GRACE_S = 1.5
+"""How long a command whose window is gone may take to commit the item in flight."""
+
+
+class Reporter:
+    """Shows progress, results and errors; `cancelled` answers whether somebody asked to stop."""
+
+    def __init__(self, progress: str, *, as_json: bool) -> None:
+        self.progress = progress
+        self.as_json = as_json
+        self._stop = threading.Event()
+        self._bar: tqdm[Any] | None = None
+        self._stage = ""
+        self.last: dict[str, Progress] = {}
+
+    def cancelled(self) -> bool:
+        return self._stop.is_set()
+
+    def drive(self, work: Generator[Progress, None, _T]) -> _T:
+        """Run long work to its end and return what it returns."""
+        try:
+            while True:
+                try:
+                    self._show(next(work))
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+        finally:
+            work.close()
+            self._close_bar()
+
+    def say(self, text: object) -> None:
+        """A line for people; nothing where machines read."""
+        if self.progress != "json" and not self.as_json:
+            print(text, flush=True)
+
+    def warn(self, text: object) -> None:
+        if self.progress != "json":
+            print(text, file=sys.stderr, flush=True)
+
+    def result(self, data: dict[str, Any]) -> None:
+        """What came of the command, for machines."""
+        if self.progress == "json":
+            print(json.dumps({"result": data}, ensure_ascii=False), flush=True)
+        elif self.as_json:
+            print(json.dumps(data, ensure_ascii=False, indent=2), flush=True)
+
+    def error(self, error: KnownError) -> None:
+        if self.progress == "json":
+            print(json.dumps({"error": error.to_json()}, ensure_ascii=False), flush=True)
+        elif self.as_json:
+            print(json.dumps({"error": error.to_json()}, ensure_ascii=False, indent=2), flush=True)
+        print(error, file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Be stoppable: by the first Ctrl+C or TERM, and as a child of the window by its standard input."""
+        if self.progress == "json":
+            threading.Thread(target=self._watch_parent, daemon=True).start()
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def ask_to_stop(number: int, _frame: object) -> None:
+            self._stop.set()
+            signal.signal(number, signal.default_int_handler)  # a second one ends it at once
+
+        for number in before:
+            signal.signal(number, ask_to_stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _watch_parent(self) -> None:
+        for line in sys.stdin:
+            if line.strip() == "cancel":
+                self._stop.set()
+        self._stop.set()
+        threading.Timer(ORPHAN_GRACE_S, os._exit, [3]).start()
+
+    def _show(self, progress: Progress) -> None:
+        self.last[progress.stage] = progress
+        if self.progress == "json":
+            print(progress.to_json_line(), flush=True)
+            return
+        if self.progress == "none":
+            return
+        if progress.stage != self._stage or self._bar is None:
+            self._close_bar()
+            self._stage = progress.stage
+            self._pace = Pace()
+            self._bar = tqdm(total=progress.total, desc=progress.stage, file=sys.stderr, unit="", leave=True)
+        self._bar.total = progress.total
+        self._bar.set_postfix_str(str(progress.note), refresh=False)
+        self._bar.update(progress.done - self._bar.n)
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
