@@ -79,7 +79,9 @@ class Setting:
                 return value
             case "flag":
                 if isinstance(value, str):
-                    return {"true": True, "false": False}[value.lower()] if value.lower() in ("true", "false") else _no(value)
+                    if value.lower() not in ("true", "false"):
+                        raise ValueError(value)
+                    return value.lower() == "true"
                 return bool(value)
             case "names":
                 if value is None or value == "":
@@ -93,10 +95,6 @@ class Setting:
         if self.minimum is not None and number < self.minimum or self.maximum is not None and number > self.maximum:
             raise ValueError(value)
         return number
-
-
-def _no(value: Any) -> Any:
-    raise ValueError(value)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -171,21 +169,21 @@ class UserSettings:
         self.path = path or user_settings_path()
         self.problems: list[KnownError] = []
         self._values: dict[str, Any] = {}
-        if self.path.exists():
-            try:
-                loaded = json.loads(self.path.read_text(encoding="utf-8"))
-                if not isinstance(loaded, dict):
-                    raise ValueError("not an object")
-            except (OSError, ValueError) as error:
-                self.problems.append(
-                    KnownError(
-                        tr("Your settings could not be read ({reason}).", reason=error),
-                        where=str(self.path),
-                        fix=tr("Defaults are used; mend or delete the file."),
-                    )
+        try:
+            loaded = json.loads(self.path.read_text(encoding="utf-8"))
+            if not isinstance(loaded, dict):
+                raise ValueError("not an object")
+            self._values = loaded
+        except FileNotFoundError:
+            pass  # a first start
+        except (OSError, ValueError) as error:
+            self.problems.append(
+                KnownError(
+                    tr("Your settings could not be read ({reason}).", reason=error),
+                    where=str(self.path),
+                    fix=tr("Defaults are used; mend or delete the file."),
                 )
-            else:
-                self._values = loaded
+            )
         for key in self._values:
             try:
                 setting(key, "user").check(self._values[key])
@@ -205,7 +203,14 @@ class UserSettings:
     def __setitem__(self, key: str, value: Any) -> None:
         known = setting(key, "user")
         self._values[known.key] = known.check(value)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps(self._values, indent=1, ensure_ascii=False), encoding="utf-8")
-        new.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            new = self.path.with_suffix(".new")
+            new.write_text(json.dumps(self._values, indent=1, ensure_ascii=False), encoding="utf-8")
+            new.replace(self.path)
+        except OSError as error:
+            raise KnownError(
+                tr("Your settings could not be saved ({reason}).", reason=error.strerror),
+                where=str(self.path),
+                fix=tr("Check who may write there, or name another folder in ERRORMAP_STUDIO_CONFIG."),
+            ) from error

@@ -27,7 +27,6 @@ class Prompt:
     version: int
     sha256: str
     system: str
-    before: str
     sections: Mapping[str, str]
     after: str
 
@@ -39,15 +38,15 @@ class Prompt:
         """
         texts = [request.input_text, request.output_text, request.correct_answer or "", *request.references]
         fence = _fence(texts)
-        parts = [self.before, self._section("input_text", request.input_text, fence=fence)]
+        parts = [self._section("input_text", request.input_text, fence=fence)]
         if (request.correct_answer or "").strip():
             parts.append(self._section("correct_answer", request.correct_answer or "", fence=fence))
         parts += [self._section("reference", reference, fence=fence) for reference in request.references]
         answered = "output_text" if request.output_text.strip() else "empty_output"
         parts.append(self._section(answered, request.output_text, fence=fence))
-        parts.append(_filled(self.after, {"max_criteria": str(max_criteria)}))
+        parts.append(self.after)
         return [
-            {"role": "system", "content": self.system.strip()},
+            {"role": "system", "content": _filled(self.system, {"max_criteria": str(max_criteria)}).strip()},
             {"role": "user", "content": "\n".join(part.strip("\n") for part in parts)},
         ]
 
@@ -77,7 +76,6 @@ def load_prompt(prompt_id: str = "analyse", version: int | None = None) -> Promp
         version=loaded["version"],
         sha256=hashlib.sha256(data).hexdigest(),
         system=loaded["system"],
-        before=loaded["before"],
         sections=loaded["sections"],
         after=loaded["after"],
     )

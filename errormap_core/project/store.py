@@ -292,10 +292,12 @@ class Project:
         try:
             with self.writing():
                 others.extend(self._catch_up())
+                before = self._seq
                 yield others
         except BaseException:
-            if self._seq != before:
+            if others or self._seq != before:
                 self._load()
+            self._announce(others)  # they stand, whatever came of ours
             raise
 
     def _write(self, *, edits: tuple[AnyEdit, ...], summary: Sentence, **entry: Any) -> Change:
