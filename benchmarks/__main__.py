@@ -1,0 +1,16 @@
+"""Runs every benchmark and prints its ratios: `python -m benchmarks`."""
+
+import tempfile
+from pathlib import Path
+
+from benchmarks import operations
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="errormap-bench-") as folder:
+        for text in operations.run(Path(folder)):
+            print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
