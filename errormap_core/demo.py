@@ -47,7 +47,7 @@ def demo(reporter: Reporter, settings: UserSettings, *, folder: str | None = Non
     jsonschema.Draft202012Validator(schema).validate(json.loads(atlas.read_text(encoding="utf-8")))
     lap("validate")
     info = judged.numbers["judge"]
-    reporter.say(tr("Judge {name}, sha256 {sha}", name=info["name"], sha=info["sha256"]))
+    reporter.say(tr("Judge {name}, sha256 {sha}", name=info["name"], sha=info["model_sha256"]))
     reporter.say(
         tr(
             "Tokens: {prompt:,} read, {completion:,} written",

@@ -6,7 +6,7 @@ person writes, and for what is imported.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 from errormap_core.errors import KnownError
@@ -82,22 +82,32 @@ class Analysis:
     """Why one answer failed, as a judge or a person sees it."""
 
     required_criteria: tuple[Criterion, ...]
-    verdict: Verdict
     error_summary: str
     error_title: str
+    verdict: Verdict
+
+    def without_contradiction(self) -> "Analysis":
+        """The same, but 'no_error' is 'error' where its own criteria name something missing or not correct.
+
+        The record failed by its dataset's threshold; that it is right after all takes a judge that says
+        so throughout.
+        """
+        if self.verdict == "no_error" and any(entry.quality != "correct" for entry in self.required_criteria):
+            return replace(self, verdict="error")
+        return self
 
     def to_json(self) -> dict[str, Any]:
         return {
             "required_criteria": [criterion.to_json() for criterion in self.required_criteria],
-            "verdict": self.verdict,
             "error_summary": self.error_summary,
             "error_title": self.error_title,
+            "verdict": self.verdict,
         }
 
     @classmethod
     def from_json(cls, data: Any) -> "Analysis":
         """Raises KnownError, which names the field, for anything that the published schema does not allow."""
-        fields = _object(data, ("required_criteria", "verdict", "error_summary", "error_title"), where="")
+        fields = _object(data, ("required_criteria", "error_summary", "error_title", "verdict"), where="")
         criteria = fields["required_criteria"]
         if not isinstance(criteria, list) or len(criteria) > MOST_CRITERIA:
             raise _wrong("required_criteria", tr("It must be a list of at most {n} criteria.", n=MOST_CRITERIA))
@@ -107,33 +117,35 @@ class Analysis:
             required_criteria=tuple(
                 Criterion.from_json(entry, where=f"required_criteria[{place}]") for place, entry in enumerate(criteria)
             ),
-            verdict=fields["verdict"],
             error_summary=_text(fields["error_summary"], MAX_SUMMARY, where="error_summary", minimum=1),
             error_title=_text(fields["error_title"], MAX_TITLE, where="error_title", minimum=1),
+            verdict=fields["verdict"],
         )
 
 
-def schema(max_criteria: int, *, min_criteria: int = 0) -> dict[str, Any]:
-    """JSON Schema of an analysis with `min_criteria` to `max_criteria` criteria.
+def schema(max_criteria: int, *, for_judge: bool = False) -> dict[str, Any]:
+    """JSON Schema of an analysis with at most `max_criteria` criteria.
 
-    The fields stand in the order in which a judge has to write them: what is needed and found
-    first, the conclusion last.
+    A judge has to list one at least and to say something in each text: small models write 'A' else.
+    The fields stand in the order in which a judge writes them: what is needed and found first, the
+    conclusion last.
     """
+    fewest, short, middling = (1, 8, 16) if for_judge else (0, 1, 1)
     return _closed(
         required_criteria={
             "type": "array",
-            "minItems": min_criteria,
+            "minItems": fewest,
             "maxItems": max_criteria,
             "items": {
                 "anyOf": [
-                    _criterion({"const": True}, {"enum": list(QUALITIES)}, _string(MAX_EVIDENCE)),
-                    _criterion({"const": False}, {"const": None}, {"const": ""}),
+                    _criterion(short, {"const": True}, {"enum": list(QUALITIES)}, _string(MAX_EVIDENCE)),
+                    _criterion(short, {"const": False}, {"const": None}, {"const": ""}),
                 ]
             },
         },
+        error_summary=_string(MAX_SUMMARY, minimum=middling),
+        error_title=_string(MAX_TITLE, minimum=short),
         verdict={"enum": list(VERDICTS)},
-        error_summary=_string(MAX_SUMMARY, minimum=1),
-        error_title=_string(MAX_TITLE, minimum=1),
     )
 
 
@@ -170,9 +182,11 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-def _criterion(present: dict[str, Any], quality: dict[str, Any], evidence: dict[str, Any]) -> dict[str, Any]:
+def _criterion(
+    shortest: int, present: dict[str, Any], quality: dict[str, Any], evidence: dict[str, Any]
+) -> dict[str, Any]:
     return _closed(
-        criterion=_string(MAX_CRITERION, minimum=1),
+        criterion=_string(MAX_CRITERION, minimum=shortest),
         present_in_wrong=present,
         quality=quality,
         evidence=evidence,

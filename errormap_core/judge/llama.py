@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-import llama_cpp  # noqa: TID253  (this module is imported by the engine's process alone)
+import llama_cpp
 import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from llama_cpp.llama_grammar import json_schema_to_gbnf
@@ -25,9 +25,9 @@ LEAST_ROOM = 256
 """Tokens that must be free for an answer; with less, a prompt is too long."""
 
 # The binding's own rule lets line breaks and control characters into strings, and halves of
-# surrogate pairs as escapes; a text that has to say something begins with a letter or a digit.
+# surrogate pairs as escapes; a text that has to say something begins with a letter.
 _CHARACTER = r'[^"\\\x00-\x1F\x7F] | "\\" ["\\/]'
-_FIRST = r"[^\x00-\x2F\x3A-\x40\x5B-\x60\x7B-\xBF]"
+_FIRST = r"[^\x00-\x40\x5B-\x60\x7B-\xBF]"
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
@@ -269,8 +269,8 @@ class ForcedSampler:
 def grammar_for(schema_text: str) -> str:
     """llama.cpp's grammar for a JSON Schema whose texts are bounded and of one line.
 
-    Texts with a minLength begin with a letter or a digit, so that a model cannot fill them with blanks
-    and marks alone.
+    Texts with a minLength begin with a letter (of any script), so that a model cannot fill them with
+    blanks, marks or figures alone.
     """
     grammar = str(json_schema_to_gbnf(schema_text))
     grammar, n_replaced = re.subn(r"(?m)^char ::= .*$", lambda _: f"char ::= {_CHARACTER}", grammar)
@@ -290,3 +290,13 @@ def _is_json(written: bytes | bytearray) -> bool:
     except ValueError:
         return False
     return True
+
+
+def supports_gpu() -> bool:
+    """Whether this build of llama.cpp can put layers on a GPU."""
+    return bool(llama_cpp.llama_supports_gpu_offload())
+
+
+def system_info() -> str:
+    """What llama.cpp says of the processor and of how it was built."""
+    return str(llama_cpp.llama_print_system_info().decode("utf-8", "replace")).strip(" |")

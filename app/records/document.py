@@ -1,0 +1,206 @@
+"""One record as a document: question, answer with the judge's evidence marked, reference, analysis, data.
+
+Texts of records are inserted as plain text, never as markup: nobody vouches for what is in them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
+
+from app.records.list_model import STATE_NAMES
+from errormap_core.judge.evidence import Span, find_evidence
+from errormap_core.project.queries import AnalysisRow, RecordDetail
+from errormap_core.sentences import Sentence, tr, trn
+
+QUALITIES: Mapping[str | None, Sentence] = {
+    "correct": tr("✓ correct"),
+    "partially_correct": tr("~ partly correct"),
+    "incorrect": tr("✗ incorrect"),
+    None: tr("○ missing"),
+}
+
+VERDICTS: Mapping[str, Sentence] = {
+    "error": tr("Error"),
+    "no_error": tr("No error found"),
+    "unclear": tr("Cannot tell"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """What the document needs of the theme."""
+
+    text: str
+    muted: str
+    evidence: str
+    bad: str
+    good: str
+
+
+def evidence_spans(detail: RecordDetail) -> list[Span]:
+    """Where the counted analysis's quotes are really found in the answer, merged and in order."""
+    if detail.analysis is None:
+        return []
+    found = sorted(
+        span
+        for criterion in detail.analysis.required_criteria
+        for span in find_evidence(detail.output_text, criterion.get("evidence") or "")
+    )
+    merged: list[Span] = []
+    for start, end in found:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+class RecordDocument:
+    """Writes a record into a QTextDocument. `places` tells where each section begins (for jumping)."""
+
+    def __init__(self, document: QTextDocument, colours: Colours, *, base: QFont) -> None:
+        self._document = document
+        self._colours = colours
+        self._base = base
+        self.places: dict[str, int] = {}
+        self.n_marked = 0
+
+    def write(self, detail: RecordDetail, *, category: str, references: Iterable[tuple[str, str]]) -> None:
+        self._document.clear()
+        self._document.setDefaultFont(self._base)
+        self._cursor = QTextCursor(self._document)
+        self.places = {}
+        self._head(detail, category)
+        self._heading("question", tr("Question"))
+        self._text(detail.input_text)
+        self._heading("answer", tr("Answer"))
+        self._answer(detail)
+        self._heading("reference", tr("Reference"))
+        self._text(detail.correct_answer) if detail.correct_answer else self._muted(tr("None was given."))
+        references = list(references)
+        if references:
+            self._heading("correct", trn("{n:,} correct answer", "{n:,} correct answers", len(references)))
+            for model, text in references:
+                self._muted(tr("{model}", model=model))
+                self._text(text)
+        self._analysis(detail)
+        self._rest(detail)
+
+    def _head(self, detail: RecordDetail, category: str) -> None:
+        verb = tr("passed") if detail.state is None else tr("failed")
+        self._block(space=0)
+        self._insert(f"{detail.dataset} · {detail.model} · {detail.example_id}", weight=QFont.Weight.DemiBold)
+        self._block(space=2)
+        state = tr("Passed") if detail.state is None else STATE_NAMES[detail.state]
+        said = tr(
+            "{verb} with {score:g} (threshold {threshold:g}) · {state} · {category}",
+            verb=verb,
+            score=detail.score,
+            threshold=detail.threshold,
+            state=state,
+            category=category,
+        )
+        self._insert(str(said), colour=self._colours.muted)
+        reason = detail.mark_reason or (detail.engine_reason if detail.state == "engine_failed" else "")
+        if reason:
+            self._block(space=2)
+            self._insert(reason, colour=self._colours.bad)
+        if detail.note:
+            self._block(space=4)
+            self._insert(str(tr("Note: {text}", text=detail.note)))
+
+    def _answer(self, detail: RecordDetail) -> None:
+        text, spans = detail.output_text, evidence_spans(detail)
+        self.n_marked = len(spans)
+        if not text.strip():
+            self._muted(tr("The model gave an empty answer."))
+            return
+        self._block(space=4)
+        at = 0
+        for start, end in spans:
+            self._insert(text[at:start], size=1.05)
+            self._insert(text[start:end], size=1.05, evidence=True)
+            at = end
+        self._insert(text[at:], size=1.05)
+
+    def _analysis(self, detail: RecordDetail) -> None:
+        self._heading("analysis", tr("Analysis"))
+        if detail.analysis is None:
+            self._muted(tr("No analysis yet. Run the judge (Judge menu), or write one yourself."))
+        else:
+            self._one_analysis(detail, detail.analysis)
+        others = [a for a in detail.analyses if not a.counts]
+        if others:
+            self._heading("others", trn("{n:,} other analysis", "{n:,} other analyses", len(others)))
+            for analysis in others:
+                outdated = tr(" · outdated, the record was replaced") if analysis.is_outdated else ""
+                self._muted(tr("{name}{outdated}", name=analysis.source_name, outdated=outdated))
+                self._text(f"{analysis.error_title}\n{analysis.error_summary}")
+
+    def _one_analysis(self, detail: RecordDetail, analysis: AnalysisRow) -> None:
+        self._block(space=4)
+        self._insert(analysis.error_title or str(VERDICTS[analysis.verdict]), weight=QFont.Weight.DemiBold, size=1.1)
+        self._text(analysis.error_summary)
+        self._muted(tr("{verdict} · by {name} · {at}", verdict=VERDICTS[analysis.verdict],
+                       name=analysis.source_name, at=analysis.created_at[:16].replace("T", " ")))  # fmt: skip
+        for criterion in analysis.required_criteria:
+            quality = QUALITIES.get(criterion.get("quality"), QUALITIES[None])
+            good = criterion.get("quality") == "correct"
+            self._block(space=8)
+            self._insert(f"{quality}  ", colour=self._colours.good if good else self._colours.bad)
+            self._insert(str(criterion.get("criterion", "")))
+            evidence = criterion.get("evidence") or ""
+            if evidence:
+                is_found = bool(find_evidence(detail.output_text, evidence))
+                self._block(space=2, indent=1)
+                self._insert(f"“{evidence}”", evidence=is_found, colour=None if is_found else self._colours.muted)
+                if not is_found:
+                    self._insert(str(tr("  (not found in the answer)")), colour=self._colours.muted)
+            if criterion.get("comment"):
+                self._block(space=2, indent=1)
+                self._insert(str(criterion["comment"]), colour=self._colours.muted)
+
+    def _rest(self, detail: RecordDetail) -> None:
+        self._heading("data", tr("Data"))
+        self._muted(tr("{file}, line {line:,}", file=detail.source_file, line=detail.source_line))
+        for key, value in (*detail.metrics.items(), *detail.extra.items()):
+            self._block(space=2)
+            self._insert(f"{key}: ", colour=self._colours.muted)
+            self._insert(str(value))
+
+    def _heading(self, key: str, title: Sentence) -> None:
+        self._block(space=14)
+        self.places[key] = self._cursor.position()
+        self._insert(str(title).upper(), colour=self._colours.muted, weight=QFont.Weight.DemiBold, size=0.85)
+
+    def _muted(self, text: Sentence) -> None:
+        self._block(space=4)
+        self._insert(str(text), colour=self._colours.muted)
+
+    def _text(self, text: str) -> None:
+        self._block(space=4)
+        self._insert(text)
+
+    def _block(self, *, space: int, indent: int = 0) -> None:
+        block = QTextBlockFormat()
+        block.setTopMargin(space)
+        block.setIndent(indent)
+        block.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        if self._document.isEmpty():
+            self._cursor.setBlockFormat(block)
+        else:
+            self._cursor.insertBlock(block)
+
+    def _insert(
+        self, text: str, *, colour: str | None = None, weight: int = QFont.Weight.Normal, size: float = 1.0,
+        evidence: bool = False,
+    ) -> None:  # fmt: skip
+        style = QTextCharFormat()
+        style.setForeground(QColor(colour or self._colours.text))
+        style.setFontWeight(weight)
+        style.setFontPointSize(self._base.pointSizeF() * size)
+        if evidence:
+            style.setBackground(QColor(self._colours.evidence))
+            style.setFontUnderline(True)  # colour is never the only sign
+        self._cursor.insertText(text, style)
