@@ -41,7 +41,8 @@ class JudgeRequest:
 class JudgeInfo:
     """What a judge is. `identity` is what its answers depend on, the rest how this machine runs it.
 
-    Sizes are in bytes, `n_ctx` in tokens; `gpu_layers` is what was asked for, -1 for all.
+    Sizes are in bytes, `n_ctx` in tokens; `gpu_layers` is the setting (-1 for all), `gpu_layers_asked`
+    what llama.cpp was given for it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class JudgeInfo:
     n_ctx: int
     threads: int
     gpu_layers: int
+    gpu_layers_asked: int
     gpu_offload_supported: bool
     library: str
     system_info: str

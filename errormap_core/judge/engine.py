@@ -70,7 +70,9 @@ class EngineProcess:
         self._process = subprocess.Popen(
             _command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
         )
-        assert self._process.stdin and self._process.stdout and self._process.stderr
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._stdin = self._process.stdin
         self._threads = [
             threading.Thread(target=self._read_answers, args=(self._process.stdout,), daemon=True),
@@ -143,9 +145,8 @@ class EngineProcess:
                     raise Cancelled
                 continue
             if answer is _ENDED:
-                self._process.wait()
-                killed = self._process.returncode == -signal.SIGKILL
-                raise load_error(self.settings.path, self._last_words(), killed=killed)
+                said = self._last_words()
+                raise load_error(self.settings.path, said, killed=self._process.poll() == -signal.SIGKILL)
             if "load_failed" in answer:
                 raise load_error(self.settings.path, answer["load_failed"])
             loaded: dict[str, Any] = answer["loaded"]
@@ -166,6 +167,8 @@ class EngineProcess:
 
     def _last_words(self) -> str:
         self._threads[1].join(1.0)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
         code = self._process.poll()
         ended = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
         return f"{' '.join(self._said)} ({ended})".strip()

@@ -80,6 +80,7 @@ def serve(requests: Requests, send: Any) -> None:
                 "n_ctx": model.n_ctx,
                 "chat_template": model.template_name(),
                 "gpu_layers": load["gpu_layers"],
+                "gpu_layers_asked": model.gpu_layers_asked,
                 "threads": load["threads"],
                 "gpu_offload_supported": llama.supports_gpu(),
                 "library": f"llama-cpp-python {version('llama-cpp-python')}",

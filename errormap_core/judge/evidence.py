@@ -34,7 +34,10 @@ def find_evidence(text: str, quote: str) -> list[Span]:
     folded_quote = _folded(quote)[0].strip()
     for candidate in dict.fromkeys((folded_quote, _without_ends(folded_quote))):
         if _size(candidate) >= SHORTEST:
-            found = [(starts[a], ends[b - 1]) for a, b in _places(folded_text, candidate)]
+            found: list[Span] = []
+            for a, b in _places(folded_text, candidate):
+                if not found or starts[a] >= found[-1][1]:  # half of a folded 'ß' may have been the last's
+                    found.append((starts[a], ends[b - 1]))
             if found:
                 return found
     return []

@@ -29,6 +29,8 @@ LEAST_ROOM = 256
 _CHARACTER = r'[^"\\\x00-\x1F\x7F] | "\\" ["\\/]'
 _FIRST = r"[^\x00-\x40\x5B-\x60\x7B-\xBF]"
 
+_PAIR = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
+
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
@@ -66,7 +68,7 @@ class Model:
 
     def __init__(self, path: str, *, n_ctx: int, threads: int, gpu_layers: int, log: Callable[[], str]) -> None:
         try:
-            self._llama = llama_cpp.Llama(
+            self._llama: Any = llama_cpp.Llama(
                 path,
                 n_ctx=n_ctx,
                 n_threads=threads,
@@ -77,6 +79,7 @@ class Model:
         except (ValueError, RuntimeError, MemoryError, OSError, jinja2.TemplateError) as error:
             raise LoadFailed(log() or f"{type(error).__name__}: {error}") from error
         self._vocab = llama_cpp.llama_model_get_vocab(self._llama.model)
+        self.gpu_layers_asked = int(self._llama.model_params.n_gpu_layers)
         # llama.cpp gives a larger context than the model was made for if asked to; answers suffer there.
         self.n_ctx = min(self._llama.n_ctx(), llama_cpp.llama_model_n_ctx_train(self._llama.model) or n_ctx)
         has_template = "tokenizer.chat_template" in self._llama.metadata
@@ -182,7 +185,7 @@ class Model:
             self._grammars[text] = grammar_for(text).encode()
         return self._grammars[text]
 
-    def _chat_formatter(self) -> Jinja2ChatFormatter:
+    def _chat_formatter(self) -> Any:
         return Jinja2ChatFormatter(
             template=self._llama.metadata["tokenizer.chat_template"],
             eos_token=self._token_text(llama_cpp.llama_vocab_eos(self._vocab)),
@@ -208,7 +211,7 @@ class ForcedSampler:
     either way, for a fifth of the time.
     """
 
-    def __init__(self, llama: llama_cpp.Llama, grammar: bytes, *, temperature: float, seed: int) -> None:
+    def __init__(self, llama: Any, grammar: bytes, *, temperature: float, seed: int) -> None:
         self._context = llama.ctx
         vocab = llama_cpp.llama_model_get_vocab(llama.model)
         self._grammar = llama_cpp.llama_sampler_init_grammar(vocab, grammar, b"root")
@@ -276,10 +279,11 @@ def grammar_for(schema_text: str) -> str:
     grammar, n_replaced = re.subn(r"(?m)^char ::= .*$", lambda _: f"char ::= {_CHARACTER}", grammar)
     if n_replaced:
         grammar = grammar.replace('"\\"" char ', '"\\"" first ') + f"\nfirst ::= {_FIRST}\n"
-    return grammar
+    # Constants come with characters beyond the first plane as two halves, which llama.cpp takes for two characters.
+    return _PAIR.sub(lambda pair: f"\\U{ord(json.loads(f'"{pair[0]}"')):08x}", grammar)
 
 
-def _array(candidates: "np.ndarray[Any, np.dtype[Any]]") -> llama_cpp.llama_token_data_array:
+def _array(candidates: "np.ndarray[Any, np.dtype[Any]]") -> Any:
     data = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
     return llama_cpp.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)
 

@@ -76,7 +76,9 @@ class LlamaJudge:
         try:
             analysis = Analysis.from_json(completion.value)
         except KnownError as error:
-            raise RecordFailed(BAD_JSON, tr("The judge's answer is no analysis: {reason}", reason=str(error))) from error
+            raise RecordFailed(
+                BAD_JSON, tr("The judge's answer is no analysis: {reason}", reason=str(error))
+            ) from error
         return JudgeResult(
             analysis=analysis.without_contradiction(),
             prompt_tokens=completion.prompt_tokens,

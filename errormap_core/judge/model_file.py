@@ -39,7 +39,9 @@ def check_model_file(path: Path) -> None:
             head = file.read(len(GGUF_MAGIC))
     except OSError as error:
         raise _unusable(
-            path, tr("The judge's model cannot be read ({reason}).", reason=error.strerror), tr("Check who may read it.")
+            path,
+            tr("The judge's model cannot be read ({reason}).", reason=error.strerror),
+            tr("Check who may read it."),
         ) from error
     if not head:
         raise _unusable(path, tr("The judge's model is an empty file."), tr("Download it again."))
