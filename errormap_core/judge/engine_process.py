@@ -16,16 +16,19 @@ import signal
 import sys
 import threading
 from importlib.metadata import version
-from typing import Any, BinaryIO
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
 
 class Requests:
-    """What the parent asks for, read by a thread, so that its end is seen during long C calls too."""
+    """What the parent asks for, read by a thread, so that its end is seen during long C calls too.
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    The file is read without Python's buffer, whose lock a thread would still hold when the interpreter ends.
+    """
+
+    def __init__(self, file: int) -> None:
+        self._file = file
         self._waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled: int | None = None
         threading.Thread(target=self._read, daemon=True).start()
@@ -37,12 +40,15 @@ class Requests:
         return self._cancelled == request_id
 
     def _read(self) -> None:
-        for line in self._stream:
-            request = json.loads(line)
-            if request["do"] == "cancel":
-                self._cancelled = request["id"]
-            else:
-                self._waiting.put(request)
+        rest = b""
+        while part := os.read(self._file, 1 << 16):
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                request = json.loads(line)
+                if request["do"] == "cancel":
+                    self._cancelled = request["id"]
+                else:
+                    self._waiting.put(request)
         os._exit(0)
 
 
@@ -52,7 +58,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's; it closes stdin
     if len(sys.argv) > 1:
         _die_with(int(sys.argv[1]))
-    requests = Requests(sys.stdin.buffer)
+    requests = Requests(0)
 
     def send(answer: dict[str, Any]) -> None:
         protocol.write(json.dumps(answer) + "\n")

@@ -280,7 +280,7 @@ def grammar_for(schema_text: str) -> str:
     if n_replaced:
         grammar = grammar.replace('"\\"" char ', '"\\"" first ') + f"\nfirst ::= {_FIRST}\n"
     # Constants come with characters beyond the first plane as two halves, which llama.cpp takes for two characters.
-    return _PAIR.sub(lambda pair: f"\\U{ord(json.loads(f'"{pair[0]}"')):08x}", grammar)
+    return _PAIR.sub(lambda pair: rf"\U{ord(json.loads(chr(34) + pair[0] + chr(34))):08x}", grammar)
 
 
 def _array(candidates: "np.ndarray[Any, np.dtype[Any]]") -> Any:

@@ -1,0 +1,198 @@
+"""Every command once: menus, context menus, shortcuts, the palette, tooltips and the page of keys are made from it.
+
+A handler is the name of a method: 'window.x', 'tree.x', 'records.x', 'record.x' or 'review.x'. A
+condition reads a Context, never a widget. Keys that are a single letter act only where no text field has
+the focus; a command with `on` set has its keys only while that page or pane is used.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtGui import QKeySequence
+
+from errormap_core.sentences import Sentence, tr
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What can be done depends on this alone."""
+
+    is_open: bool = False
+    can_edit: bool = False
+    n_categories: int = 0
+    n_movable: int = 0
+    n_failures: int = 0
+    has_record: bool = False
+    has_proposal: bool = False
+    n_pending: int = 0
+    undo: str = ""
+    redo: str = ""
+    is_judging: bool = False
+    is_proposing: bool = False
+    is_importing: bool = False
+
+
+When = Callable[[Context], bool]
+
+
+def always(_: Context) -> bool:
+    return True
+
+
+def opened(c: Context) -> bool:
+    return c.is_open
+
+
+def editable(c: Context) -> bool:
+    return c.can_edit
+
+
+def one_category(c: Context) -> bool:
+    return c.can_edit and c.n_categories == 1
+
+
+def one_movable(c: Context) -> bool:
+    return c.can_edit and c.n_categories == 1 and c.n_movable == 1
+
+
+def movable(c: Context) -> bool:
+    return c.can_edit and c.n_movable >= 1
+
+
+def mergeable(c: Context) -> bool:
+    return c.can_edit and c.n_categories >= 2
+
+
+def failures(c: Context) -> bool:
+    return c.can_edit and c.n_failures >= 1
+
+
+def proposal(c: Context) -> bool:
+    return c.can_edit and c.has_proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: `menu` is where it stands ('' only in the palette), `in_context` the context menus that show it."""
+
+    id: str
+    title: Sentence
+    handler: str
+    tip: Sentence
+    menu: str = ""
+    keys: tuple[str, ...] = ()
+    when: When = always
+    icon: str = ""
+    in_context: tuple[str, ...] = ()
+    on: str = ""
+    starts_group: bool = False
+
+    def shortcuts(self) -> list[QKeySequence]:
+        return [QKeySequence(keys) for keys in self.keys]
+
+    def tooltip(self) -> str:
+        """Name, what it does, and its key."""
+        keys = ", ".join(s.toString(QKeySequence.SequenceFormat.NativeText) for s in self.shortcuts())
+        name = str(self.title).replace("&", "").rstrip("…")
+        return f"{name} ({keys})\n{self.tip}" if keys else f"{name}\n{self.tip}"
+
+
+MENUS: dict[str, Sentence] = {
+    "file": tr("&File"),
+    "edit": tr("&Edit"),
+    "taxonomy": tr("&Taxonomy"),
+    "records": tr("&Records"),
+    "review": tr("Re&view"),
+    "judge": tr("&Judge"),
+    "view": tr("Vie&w"),
+    "help": tr("&Help"),
+}
+
+COMMANDS: tuple[Command, ...] = (
+    Command("file.new", tr("&New project…"), "window.new", tr("Make an empty project"), "file", ("Ctrl+N",), icon="file-plus"),
+    Command("file.open", tr("&Open…"), "window.open", tr("Open a project"), "file", ("Ctrl+O",), icon="folder-open"),
+    Command("file.sample", tr("Open the &sample"), "window.open_sample", tr("Open your copy of the sample project"), "file", icon="flask"),
+    Command("file.import", tr("&Import…"), "window.import_results", tr("Bring results (CSV) or an atlas (JSON) into the project"),
+            "file", ("Ctrl+I",), editable, "download-simple", starts_group=True),
+    Command("file.export", tr("&Export atlas…"), "window.export_atlas", tr("Write the atlas as JSON"), "file", ("Ctrl+E",), opened, "export"),
+    Command("file.close", tr("&Close project"), "window.close_project", tr("Close the project; everything is saved already"),
+            "file", ("Ctrl+W",), opened, starts_group=True),
+    Command("file.settings", tr("Se&ttings…"), "window.settings", tr("Your settings, and those of the project"), "file", ("Ctrl+,",), icon="gear"),
+    Command("file.quit", tr("&Quit"), "window.close", tr("End ErrorMap Studio"), "file", ("Ctrl+Q",)),
+    Command("edit.undo", tr("&Undo"), "window.undo", tr("Take back the last step"), "edit", ("Ctrl+Z",),
+            lambda c: c.can_edit and bool(c.undo), "arrow-counter-clockwise"),
+    Command("edit.redo", tr("&Redo"), "window.redo", tr("Take again what was undone"), "edit", ("Ctrl+Shift+Z", "Ctrl+Y"),
+            lambda c: c.can_edit and bool(c.redo), "arrow-clockwise"),
+    Command("edit.find", tr("&Find in this list"), "window.find", tr("Search the failures that are shown"), "edit", ("Ctrl+F", "/"), opened,
+            "magnifying-glass", starts_group=True),
+    Command("taxonomy.add", tr("&Add category"), "tree.add_category", tr("Add a category beside the selected one"), "taxonomy",
+            ("Ctrl+Shift+N",), editable, "plus", ("tree",)),
+    Command("taxonomy.add_child", tr("Add category &below"), "tree.add_child", tr("Add a category below the selected one"), "taxonomy",
+            (), one_category, "tree-structure", ("tree",)),
+    Command("taxonomy.rename", tr("&Rename"), "tree.rename", tr("Give the category another name"), "taxonomy", ("F2",), one_movable,
+            "pencil-simple", ("tree",), starts_group=True),
+    Command("taxonomy.describe", tr("&Describe…"), "tree.describe", tr("Write description and notes of the category"), "taxonomy",
+            ("Ctrl+D",), one_category, "note-pencil", ("tree",)),
+    Command("taxonomy.merge", tr("&Merge…"), "tree.merge", tr("Put the selected categories into one"), "taxonomy", ("Ctrl+M",), mergeable,
+            "git-merge", ("tree",), starts_group=True),
+    Command("taxonomy.split", tr("&Split…"), "tree.split", tr("Make new categories of some of its failures or children"), "taxonomy",
+            ("Ctrl+Shift+M",), one_category, "git-fork", ("tree",)),
+    Command("taxonomy.delete", tr("De&lete"), "tree.delete", tr("Take the category away; its failures go to the parent, or to Other"),
+            "taxonomy", ("Del",), movable, "trash", ("tree",), on="tree"),
+    Command("taxonomy.up", tr("Move &up"), "tree.move_up", tr("Put the category before the one above it"), "taxonomy", ("Alt+Up",), one_movable,
+            "arrow-up", starts_group=True),
+    Command("taxonomy.down", tr("Move do&wn"), "tree.move_down", tr("Put the category behind the one below it"), "taxonomy", ("Alt+Down",),
+            one_movable, "arrow-down"),
+    Command("taxonomy.in", tr("Move &in"), "tree.move_in", tr("Put the category below the one before it"), "taxonomy", ("Alt+Right",), one_movable,
+            "arrow-right"),
+    Command("taxonomy.out", tr("Move &out"), "tree.move_out", tr("Put the category beside its parent"), "taxonomy", ("Alt+Left",), one_movable,
+            "arrow-left"),
+    Command("taxonomy.expand", tr("E&xpand all"), "tree.expand_all", tr("Show all categories"), "taxonomy", (), opened, starts_group=True),
+    Command("taxonomy.collapse", tr("&Collapse all"), "tree.collapse_all", tr("Show top categories only"), "taxonomy", (), opened),
+    Command("taxonomy.filter", tr("&Find a category"), "tree.focus_filter", tr("Type to find a category"), "taxonomy", ("Ctrl+Shift+F",), opened),
+    Command("records.next", tr("&Next record"), "records.next", tr("Show the next failure of the list"), "records", ("J",), opened, "caret-down"),
+    Command("records.previous", tr("&Previous record"), "records.previous", tr("Show the failure before"), "records", ("K",), opened, "caret-up"),
+    Command("records.place", tr("P&lace in a category…"), "records.place", tr("Say where the selected failures belong"), "records", ("P",),
+            failures, "push-pin", ("records",), starts_group=True),
+    Command("records.take_out", tr("&Take out of its category"), "records.take_out", tr("Take the selected failures out of their category"),
+            "records", (), failures, "", ("records",)),
+    Command("records.exclude", tr("E&xclude as junk"), "records.exclude", tr("Leave the selected records out of all counts"), "records", (),
+            failures, "prohibit", ("records",), starts_group=True),
+    Command("records.dispute", tr("&Dispute"), "records.dispute", tr("Reference, score or question is at fault; counted beside"), "records",
+            ("F",), failures, "flag", ("records",)),
+    Command("records.include", tr("&Count again"), "records.include", tr("Neither excluded nor disputed"), "records", (), failures, "",
+            ("records",)),
+    Command("records.note", tr("N&ote…"), "records.note", tr("Write a note on the record"), "records", (), lambda c: c.can_edit and c.has_record,
+            "note", ("records",)),
+    Command("review.accept", tr("&Accept"), "review.accept", tr("The proposal enters the tree, with those above it"), "review", ("Return", "Enter"),
+            proposal, "check", ("review",), "review"),
+    Command("review.edit", tr("&Edit and accept…"), "review.edit", tr("Change name, description or members, then accept"), "review", ("E",),
+            proposal, "pencil-simple", ("review",), "review"),
+    Command("review.reject", tr("&Reject"), "review.reject", tr("Do not propose this again"), "review", ("X",), proposal, "x", ("review",), "review"),
+    Command("review.skip", tr("&Skip"), "review.skip", tr("Decide later"), "review", ("S",), proposal, "skip-forward", ("review",), "review"),
+    Command("review.accept_all", tr("Accept a&ll"), "review.accept_all", tr("All proposals enter the tree, in one step that can be undone"), "review",
+            ("Ctrl+Return",), lambda c: c.can_edit and c.n_pending > 0, "checks", starts_group=True),
+    Command("judge.run", tr("&Run the judge…"), "window.run_judge", tr("Diagnose the failures that wait"), "judge", ("Ctrl+J",),
+            lambda c: c.can_edit and not c.is_judging, "gavel"),
+    Command("judge.propose", tr("&Propose categories"), "window.propose", tr("Embed the analyses and group them into proposals"), "judge",
+            ("Ctrl+P",), lambda c: c.can_edit and not c.is_proposing, "lightbulb"),
+    Command("judge.stop", tr("&Stop"), "window.stop_work", tr("Stop the work that runs; it can go on later"), "judge", ("Ctrl+.",),
+            lambda c: c.is_judging or c.is_proposing or c.is_importing, "stop"),
+    Command("view.review", tr("&Review"), "window.page_review", tr("The proposals that wait for a decision"), "view", ("Ctrl+1", "G, V"), icon="list-checks"),
+    Command("view.records", tr("Re&cords"), "window.page_records", tr("The failures of the selected category"), "view", ("Ctrl+2", "G, R"), icon="rows"),
+    Command("view.signatures", tr("&Signatures"), "window.page_signatures", tr("Shares of the categories by model"), "view", ("Ctrl+3", "G, S"),
+            icon="chart-bar"),
+    Command("view.history", tr("&History"), "window.page_history", tr("Every step that was taken"), "view", ("Ctrl+4", "G, H"),
+            icon="clock-counter-clockwise"),
+    Command("view.tree", tr("&Taxonomy pane"), "window.toggle_tree", tr("Hide the taxonomy, or bring it back"), "view", ("F6",), starts_group=True),
+    Command("view.record", tr("R&ecord pane"), "window.toggle_record", tr("Hide the record, or bring it back"), "view", ("F7",)),
+    Command("view.larger", tr("&Larger text"), "window.larger", tr("Make all text larger"), "view", ("Ctrl++", "Ctrl+="), starts_group=True),
+    Command("view.smaller", tr("S&maller text"), "window.smaller", tr("Make all text smaller"), "view", ("Ctrl+-",)),
+    Command("view.dark", tr("Light or &dark"), "window.toggle_scheme", tr("Change between the light and the dark colours"), "view", ("Ctrl+Shift+L",),
+            icon="moon"),
+    Command("help.palette", tr("&Commands…"), "window.palette", tr("Type to find a command"), "help", ("Ctrl+K",), icon="command"),
+    Command("help.keys", tr("&Keys"), "window.keys", tr("All keys"), "help", ("?", "F1"), icon="keyboard"),
+    Command("help.about", tr("&About"), "window.about", tr("Version, licences, what llama.cpp can do here"), "help"),
+)  # fmt: skip
+
+BY_ID = {command.id: command for command in COMMANDS}

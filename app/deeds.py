@@ -1,0 +1,223 @@
+"""What the window's own commands do: open, import, export, run work, change the look."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QFileDialog
+
+from app.help.pages import AboutDialog, KeysDialog
+from app.help.palette import Palette
+from app.imports.dialog import ImportDialog
+from app.judging.dialog import JudgeDialog
+from app.settings.dialog import SettingsDialog
+from app.tasks.runner import Job
+from errormap_core.errors import KnownError
+from errormap_core.sentences import tr, trn
+
+if TYPE_CHECKING:
+    from app.window import Window
+
+PROJECTS = tr("Projects (*.errormap)")
+RESULTS = tr("Results or an atlas (*.csv *.tsv *.txt *.json);;All files (*)")
+
+STEP = 10
+
+
+class Deeds:
+    """Handlers of the commands that belong to no pane."""
+
+    def __init__(self, window: "Window") -> None:
+        self._window = window
+        self._session = window.session
+
+    # Projects
+
+    def new(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self._window, str(tr("New project")), "", str(PROJECTS))
+        if name:
+            path = Path(name)
+            self._session.create(path if path.suffix else path.with_suffix(".errormap"))
+
+    def open(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self._window, str(tr("Open a project")), "", str(PROJECTS))
+        if name:
+            self.open_path(Path(name))
+
+    def open_path(self, path: Path) -> None:
+        self._session.open(path)
+
+    def open_sample(self) -> None:
+        from errormap_core.sample import open_sample
+
+        try:
+            path = open_sample()
+        except KnownError as error:
+            self._session.failed.emit(error)
+            return
+        self.open_path(path)
+
+    def close_project(self) -> None:
+        if self._session.tasks.running():
+            self._session.failed.emit(
+                KnownError(tr("Work is running on this project."), fix=tr("Stop it first (Ctrl+.), then close."))
+            )
+            return
+        self._session.close()
+
+    def close(self) -> None:
+        self._window.close()
+
+    def drop(self, paths: list[Path]) -> None:
+        """A project is opened, results are imported; without a project a new one is made beside the file."""
+        projects = [p for p in paths if p.suffix == ".errormap"]
+        if projects:
+            self.open_path(projects[0])
+            return
+        if not paths:
+            return
+        if not self._session.is_open:
+            target = paths[0].with_suffix(".errormap")
+            if not (self._session.open(target) if target.exists() else self._session.create(target)):
+                return
+        self.import_results(paths)
+
+    # Import and export
+
+    def import_results(self, paths: list[Path] | None = None) -> None:
+        if not paths:
+            names, _ = QFileDialog.getOpenFileNames(self._window, str(tr("Import")), "", str(RESULTS))
+            paths = [Path(name) for name in names]
+        if paths:
+            dialog = ImportDialog(self._session, paths, self._window)
+            dialog.open()
+
+    def export_atlas(self) -> None:
+        project = self._session.project
+        if project is None:
+            return
+        suggested = str(project.path.with_name(f"{project.path.stem}.atlas.json"))
+        name, _ = QFileDialog.getSaveFileName(self._window, str(tr("Export atlas")), suggested, str(tr("Atlas (*.json)")))
+        if name:
+            self._session.tasks.start("export", [str(project.path), "-o", name])
+
+    # Work
+
+    def run_judge(self) -> None:
+        JudgeDialog(self._session, self._window).open()
+
+    def propose(self) -> None:
+        project = self._session.project
+        if project is not None:
+            self._session.tasks.start("propose", [str(project.path), "--as-id", self._session.actor])
+
+    def stop_work(self) -> None:
+        self._session.tasks.cancel_all()
+
+    def on_job_done(self, job: Job) -> None:
+        """Say what came of a job, and go where its results are."""
+        result = job.result
+        if result.get("stopped"):
+            self._session.say(tr("Stopped. What was done is kept; start it again to go on."))
+            return
+        match job.kind:
+            case "import":
+                files = result.get("files", [])
+                added, lost = sum(f["n_added"] for f in files), sum(f["n_lost"] for f in files)
+                said = result.get("summary") or tr("Imported {n:,} records, {lost:,} rows left out", n=added, lost=lost)
+                self._session.say(tr("{said}", said=said))
+                problems = [p for f in files for p in f["problems"] if not p["is_kept"]]
+                if problems:
+                    first = problems[0]
+                    self._session.failed.emit(
+                        KnownError(
+                            trn("{n:,} row was left out. {text}", "{n:,} rows were left out. The first: {text}", lost,
+                                text=first["sentence"]),
+                            where=tr("{file}, line {line:,}", file=first["file"], line=first["line"]),
+                            fix=tr("Mend the file and import it again; what is there already is not imported twice."),
+                        )
+                    )  # fmt: skip
+                self._window.show_page("records")
+            case "judge":
+                self._session.say(
+                    tr("Analysed {n:,} failures, {failed:,} failed", n=result["analysed"], failed=result["failed"])
+                )
+            case "propose":
+                self._session.say(tr("{note}", note=result.get("note", "")))
+                if self._window.review.n_pending:
+                    self._window.show_page("review")
+            case "export":
+                self._session.say(tr("Wrote {path}", path=result["path"]))
+
+    # Steps and pages
+
+    def undo(self) -> None:
+        self._session.undo()
+
+    def redo(self) -> None:
+        self._session.redo()
+
+    def find(self) -> None:
+        self._window.show_page("records")
+        self._window.records.focus_search()
+
+    def page_review(self) -> None:
+        self._window.show_page("review")
+        self._window.review.focus_list()
+
+    def page_records(self) -> None:
+        self._window.show_page("records")
+        self._window.records.focus_list()
+
+    def page_signatures(self) -> None:
+        self._window.show_page("signatures")
+
+    def page_history(self) -> None:
+        self._window.show_page("history")
+
+    def toggle_tree(self) -> None:
+        self._window.left.setVisible(self._window.left.isHidden())
+
+    def toggle_record(self) -> None:
+        self._window.right.setVisible(self._window.right.isHidden())
+
+    # The look
+
+    def larger(self) -> None:
+        self._resize(STEP)
+
+    def smaller(self) -> None:
+        self._resize(-STEP)
+
+    def _resize(self, step: int) -> None:
+        size = max(75, min(250, self._session.settings["look.text_size"] + step))
+        self._keep("look.text_size", size)
+
+    def toggle_scheme(self) -> None:
+        self._keep("look.scheme", "light" if self._window.theme.scheme.name == "dark" else "dark")
+
+    def _keep(self, key: str, value: object) -> None:
+        try:
+            self._session.settings[key] = value
+        except KnownError as error:
+            self._session.failed.emit(error)
+        self.apply_look()
+
+    def apply_look(self) -> None:
+        settings = self._session.settings
+        self._window.theme.apply(settings["look.scheme"], settings["look.text_size"] / 100)
+
+    def settings(self) -> None:
+        dialog = SettingsDialog(self._session, self._window)
+        dialog.accepted.connect(self.apply_look)
+        dialog.open()
+
+    # Help
+
+    def palette(self) -> None:
+        Palette(self._window).open()
+
+    def keys(self) -> None:
+        KeysDialog(self._window).open()
+
+    def about(self) -> None:
+        AboutDialog(self._window).open()

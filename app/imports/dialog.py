@@ -1,0 +1,175 @@
+"""The import: what is in the files before anything is done, what happens to broken rows, thresholds and sampling."""
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QRadioButton,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.session import Session
+from errormap_core.errors import KnownError
+from errormap_core.importers.errormap_csv import Preview, preview
+from errormap_core.sentences import tr, trn
+
+SHOWN_ROWS = 12
+SHOWN_LETTERS = 120
+
+
+class ImportDialog(QDialog):
+    """Shows the beginning of the files; Import starts the work, which then shows in the status bar."""
+
+    def __init__(self, session: Session, paths: list[Path], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._paths = paths
+        self.setWindowTitle(str(tr("Import")))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(980, 680)
+        self.about = QLabel(self)
+        self.about.setWordWrap(True)
+        self.about.setTextFormat(Qt.TextFormat.PlainText)
+        self.table = QTableWidget(0, 6, self)
+        self.table.setAccessibleName(str(tr("The first rows")))
+        self.table.verticalHeader().hide()
+        self.table.setShowGrid(False)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.problems = QPlainTextEdit(self)
+        self.problems.setReadOnly(True)
+        self.problems.setAccessibleName(str(tr("Problems in the rows read so far")))
+        self.problems.setMaximumHeight(120)
+        self.keep = QRadioButton(str(tr("&Keep the good rows, report the others")), self)
+        self.roll_back = QRadioButton(str(tr("Import &nothing if a row is broken")), self)
+        self.keep.setChecked(True)
+        errors = QButtonGroup(self)
+        errors.addButton(self.keep)
+        errors.addButton(self.roll_back)
+        self.replace = QCheckBox(str(tr("&Replace records that are there with other content (their analyses become outdated)")), self)
+        self.ratio = QDoubleSpinBox(self)
+        self.ratio.setRange(0.0, 1.0)
+        self.ratio.setSingleStep(0.05)
+        self.ratio.setDecimals(3)
+        self.seed = QSpinBox(self)
+        self.seed.setRange(0, 2_000_000_000)
+        project = session.project
+        if project is not None:
+            self.ratio.setValue(project.setting("sampling.ratio"))
+            self.seed.setValue(project.setting("sampling.seed"))
+        form = QFormLayout()
+        rows = QVBoxLayout()
+        rows.addWidget(self.keep)
+        rows.addWidget(self.roll_back)
+        form.addRow(str(tr("Broken rows")), rows)
+        form.addRow(str(tr("Conflicts")), self.replace)
+        sampling = QHBoxLayout()
+        sampling.addWidget(self.ratio)
+        sampling.addWidget(QLabel(str(tr("of the failed examples are analysed, seed")), self))
+        sampling.addWidget(self.seed)
+        sampling.addStretch(1)
+        form.addRow(str(tr("Sampling")), sampling)
+        buttons = QDialogButtonBox(self)
+        self.ok = buttons.addButton(str(tr("Import")), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.ok.setProperty("primary", True)
+        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self._start)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(12)
+        column.addWidget(self.about)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.problems)
+        column.addLayout(form)
+        column.addWidget(buttons)
+        self._look()
+
+    def _look(self) -> None:
+        """Read the beginning of each file; one that cannot be imported stops the import."""
+        if self._paths[0].suffix.lower() == ".json":
+            self.about.setText(str(tr("An atlas: {name}. It needs a project without categories.", name=self._paths[0].name)))
+            self.table.hide()
+            self.problems.hide()
+            return
+        said, problems = [], []
+        first: Preview | None = None
+        for path in self._paths:
+            try:
+                seen = preview(path)
+            except KnownError as error:
+                said.append(f"⚠  {error}")
+                self.ok.setEnabled(False)
+                continue
+            first = first or seen
+            said.append(str(self._sentence(seen)))
+            problems += [str(p) for p in seen.problems]
+        self.about.setText("\n\n".join(said))
+        self.problems.setPlainText("\n".join(problems))
+        self.problems.setVisible(bool(problems))
+        self.table.setVisible(first is not None)
+        if first is not None:
+            self._fill(first)
+
+    def _sentence(self, seen: Preview) -> object:
+        guess = tr(" (a guess, as it is not UTF-8)") if seen.is_guess else tr("")
+        part = tr("") if seen.whole_file else tr(" in the beginning of the file")
+        mean = seen.mean_score if seen.mean_score is not None else float("nan")
+        threshold = seen.threshold if seen.threshold is not None else float("nan")
+        return tr(
+            "{name}: dataset “{dataset}”, {rows}{part}, {models}, mean score {mean:.3g}; under the threshold {threshold:g} "
+            "{failures}. {problems}. Read as {encoding}{guess}, separated by “{mark}”.",
+            name=seen.path.name,
+            dataset=seen.dataset,
+            rows=trn("{n:,} row", "{n:,} rows", seen.rows_read),
+            part=part,
+            models=trn("{n:,} model", "{n:,} models", len(seen.models)),
+            mean=mean,
+            threshold=threshold,
+            failures=trn("{n:,} fails", "{n:,} fail", seen.n_failures),
+            problems=trn("{n:,} problem", "{n:,} problems", seen.n_problems),
+            encoding=seen.encoding,
+            guess=guess,
+            mark="tab" if seen.delimiter == "\t" else seen.delimiter,
+        )
+
+    def _fill(self, seen: Preview) -> None:
+        titles = (tr("Line"), tr("Example"), tr("Model"), tr("Score"), tr("Question"), tr("Answer"))
+        self.table.setHorizontalHeaderLabels([str(t) for t in titles])
+        rows = seen.rows[:SHOWN_ROWS]
+        self.table.setRowCount(len(rows))
+        for place, row in enumerate(rows):
+            texts = (f"{row.source_line:,}", row.example_id, row.model, f"{row.score:g}", row.input_text, row.output_text)
+            for column, text in enumerate(texts):
+                item = QTableWidgetItem(" ".join(text.split())[:SHOWN_LETTERS])
+                if column in (0, 3):
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(place, column, item)
+        for column in range(4):
+            self.table.resizeColumnToContents(column)
+        self.table.setColumnWidth(4, 320)
+        self.table.horizontalHeader().setStretchLastSection(True)
+
+    def _start(self) -> None:
+        project = self._session.project
+        if project is None:
+            return
+        arguments = [str(project.path), *map(str, self._paths), "--as-id", self._session.actor]
+        if self._paths[0].suffix.lower() != ".json":
+            arguments += ["--on-error", "rollback" if self.roll_back.isChecked() else "keep"]
+            arguments += ["--on-conflict", "replace" if self.replace.isChecked() else "keep"]
+            arguments += ["--ratio", repr(self.ratio.value()), "--seed", str(self.seed.value())]
+        self.accept()
+        self._session.tasks.start("import", arguments)

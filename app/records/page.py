@@ -1,0 +1,330 @@
+"""The page of failures: those of the selected category, or of a state, or that no category holds yet."""
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QItemSelection, QPoint, Qt, QTimer
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QStackedLayout,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.empty import EmptyState
+from app.records.list_model import STATE_NAMES, FailureListModel
+from app.records.place_dialog import PlaceDialog
+from app.session import Scope, Session
+from errormap_core.project.queries import failure_ids, models, record_detail, totals
+from errormap_core.sentences import Sentence, tr, trn
+from errormap_core.taxonomy.edits import Change
+from errormap_core.taxonomy.operations import AnnotateRecord, AssignFailures, MarkRecords, UnassignFailures
+
+SEARCH_AFTER_MS = 200
+_LISTED = {"assignment", "record_mark", "chosen_threshold", "choice", "analysis"}
+"""Edits of these tables can change which failures a list holds."""
+
+
+class RecordsPage(QWidget):
+    """A list of failures with search and filter; what is selected in it is shown in the record pane."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._menu: Callable[[], QMenu] | None = None
+        self.model = FailureListModel(self)
+        self._title = QLabel(self)
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText(str(tr("Search question, answer, error  (Ctrl+F)")))
+        self.search.setAccessibleName(str(tr("Search the failures")))
+        self.search.setClearButtonEnabled(True)
+        self.by_model = QComboBox(self)
+        self.by_model.setAccessibleName(str(tr("Model")))
+        self.table = QTableView(self)
+        self.table.setModel(self.model)
+        self.table.setAccessibleName(str(tr("Failures")))
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
+        self.table.setDragEnabled(True)
+        self.table.setTabKeyNavigation(False)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.table.horizontalHeader().setHighlightSections(False)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._show_menu)
+        self._empty = EmptyState(self)
+        self._count = QLabel(self)
+        head = QHBoxLayout()
+        head.setContentsMargins(12, 8, 12, 8)
+        head.addWidget(self._title, 1)
+        head.addWidget(self._count)
+        head.addWidget(self.by_model)
+        head.addWidget(self.search, 1)
+        self._layers = QStackedLayout()
+        self._layers.addWidget(self._empty)
+        self._layers.addWidget(self.table)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(head)
+        column.addLayout(self._layers, 1)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.reload)
+        self._is_stale = False
+        self.search.textChanged.connect(lambda _: self._timer.start(SEARCH_AFTER_MS))
+        self.by_model.currentIndexChanged.connect(lambda _: self.reload())
+        self.table.selectionModel().selectionChanged.connect(self._on_selected)
+        session.opened.connect(self._on_opened)
+        session.closed.connect(self._on_closed)
+        session.scope_changed.connect(lambda _: self.reload())
+        session.changed.connect(self._on_change)
+        session.machine_changed.connect(lambda _: self._on_machine())
+        session.record_selected.connect(self._follow)
+        session.theme.changed.connect(self._restyle)
+        self._restyle()
+        self._on_closed()
+
+    def set_menu(self, make: Callable[[], QMenu]) -> None:
+        """Where the context menu comes from."""
+        self._menu = make
+
+    # What is shown
+
+    def reload(self) -> None:
+        """Read the list again, keeping what is selected."""
+        project = self._session.project
+        if project is None:
+            return
+        self._is_stale = False
+        scope = self._session.scope
+        wanted = None if scope.category_ids is None else self._with_children(scope.category_ids)
+        ids = failure_ids(
+            project.reader,
+            category_ids=wanted,
+            state=scope.state,
+            model=self.by_model.currentData(),
+            unplaced=scope.unplaced,
+            search=self.search.text(),
+        )
+        kept = [i for i in self._session.record_ids if i in set(ids)]
+        self.model.show(project, ids)
+        self._title.setText(str(self._scope_title(scope)))
+        self._count.setText(str(trn("{n:,} failure", "{n:,} failures", len(ids))))
+        if not ids:
+            self._say_why(scope)
+        self._layers.setCurrentIndex(1 if ids else 0)
+        self._select(kept[:1] or ids[:1])
+
+    def _with_children(self, category_ids: Sequence[str]) -> list[str]:
+        project = self._session.project
+        assert project is not None
+        live = [c for c in category_ids if c in project.tree]
+        return list(dict.fromkeys(below for c in live for below in project.tree.subtree(c)))
+
+    def _scope_title(self, scope: Scope) -> Sentence:
+        project = self._session.project
+        assert project is not None
+        if scope.unplaced:
+            return tr("Not placed yet")
+        if scope.state is not None:
+            return STATE_NAMES[scope.state]
+        live = [c for c in scope.category_ids or () if c in project.tree]
+        if not live:
+            return tr("All failures")
+        if len(live) == 1:
+            return tr("{name}", name=project.tree.live(live[0]).name)
+        return trn("{n:,} category", "{n:,} categories", len(live))
+
+    def _say_why(self, scope: Scope) -> None:
+        project = self._session.project
+        assert project is not None
+        window = self.window()
+        run = getattr(window, "do", None)
+
+        def doing(command: str) -> Callable[[], object]:
+            return lambda: run(command) if run is not None else None
+
+        numbers = totals(project.reader)
+        if self.search.text() or self.by_model.currentData():
+            self._empty.say(tr("No failure here fits the search."), (str(tr("Clear the search")), self._clear))
+        elif not numbers.n_records:
+            self._empty.say(
+                tr("No results yet. Import a CSV with example_id, model, input_text, output_text and score."),
+                (str(tr("Import…  Ctrl+I")), doing("file.import")),
+            )
+        elif scope.category_ids is not None:
+            self._empty.say(
+                tr("No failure is in this category. Drag some here from the list, or accept proposals."),
+                (str(tr("Show all failures")), lambda: self._session.select_scope(Scope())),
+            )
+        else:
+            self._empty.say(tr("No failure is in this list."), (str(tr("Show all")), lambda: self._session.select_scope(Scope())))
+
+    def _clear(self) -> None:
+        self.by_model.setCurrentIndex(0)
+        self.search.clear()
+        self.reload()
+
+    def _on_opened(self) -> None:
+        project = self._session.project
+        assert project is not None
+        self.by_model.blockSignals(True)
+        self.by_model.clear()
+        self.by_model.addItem(str(tr("All models")), None)
+        for row in models(project.reader):
+            self.by_model.addItem(row.name, row.name)
+        self.by_model.blockSignals(False)
+        self.search.blockSignals(True)
+        self.search.clear()
+        self.search.blockSignals(False)
+
+    def _on_closed(self) -> None:
+        self.model.show(None, [])
+        self._title.clear()
+        self._count.clear()
+        self._empty.say(tr("No project is open."))
+        self._layers.setCurrentIndex(0)
+
+    def _on_change(self, change: Change) -> None:
+        if change.tables() & _LISTED:
+            self._reload_soon()
+        elif "category" in change.tables():
+            self.model.repaint()
+            project = self._session.project
+            if project is not None:
+                self._title.setText(str(self._scope_title(self._session.scope)))
+
+    def _on_machine(self) -> None:
+        project = self._session.project
+        if project is not None and self.by_model.count() - 1 != len(models(project.reader)):
+            self._on_opened()
+        self._reload_soon()
+
+    def _reload_soon(self) -> None:
+        if self.isVisible():
+            self.reload()
+        else:
+            self._is_stale = True
+
+    def showEvent(self, event: object) -> None:
+        if self._is_stale:
+            self.reload()
+        super().showEvent(event)  # type: ignore[arg-type]
+
+    def _restyle(self) -> None:
+        theme = self._session.theme
+        self._title.setFont(theme.font(size=1.1, semibold=True))
+        self.table.verticalHeader().setDefaultSectionSize(theme.row_height())
+        header = self.table.horizontalHeader()
+        em = self.fontMetrics().horizontalAdvance("m")
+        for column, width in enumerate((26, 18, 14, 14, 12, 5)):
+            header.resizeSection(column, em * width)
+        header.setStretchLastSection(True)
+
+    # Selection
+
+    def _on_selected(self, _new: QItemSelection, _old: QItemSelection) -> None:
+        rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
+        ids = [i for i in map(self.model.id_at, rows) if i is not None]
+        self._session.select_failures(ids)
+        current = self.model.id_at(self.table.currentIndex().row())
+        self._session.select_record(current if current in ids else (ids[0] if ids else None))
+
+    def _select(self, record_ids: Sequence[str]) -> None:
+        row = self.model.row_of(record_ids[0]) if record_ids else None
+        if row is None:
+            self.table.clearSelection()
+            self._session.select_failures([])
+            return
+        self.table.selectRow(row)
+        self.table.scrollTo(self.model.index(row, 0))
+        self._session.select_failures([record_ids[0]])
+
+    def _follow(self, record_id: str | None) -> None:
+        """Another pane selected a record: select it here where it is in the list."""
+        row = None if record_id is None else self.model.row_of(record_id)
+        if row is not None and self.table.currentIndex().row() != row:
+            self.table.selectRow(row)
+
+    def next(self) -> None:
+        self._step(1)
+
+    def previous(self) -> None:
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        n = self.model.rowCount()
+        if n:
+            row = max(0, min(n - 1, self.table.currentIndex().row() + by))
+            self.table.selectRow(row)
+
+    def focus_search(self) -> None:
+        self.search.setFocus()
+        self.search.selectAll()
+
+    def focus_list(self) -> None:
+        self.table.setFocus()
+
+    def _show_menu(self, point: QPoint) -> None:
+        if self._menu is not None:
+            self._menu().popup(self.table.viewport().mapToGlobal(point))
+
+    # Steps
+
+    def place(self) -> None:
+        """Choose the category that the selected failures belong to."""
+        project, ids = self._session.project, tuple(self._session.record_ids)
+        if project is None or not ids:
+            return
+        dialog = PlaceDialog(project.tree, n=len(ids), parent=self)
+        dialog.chosen.connect(lambda c: self._session.apply(AssignFailures(record_ids=ids, category_id=c)))
+        dialog.open()
+
+    def take_out(self) -> None:
+        """Take the selected failures out of the categories that hold them."""
+        project = self._session.project
+        if project is None:
+            return
+        by_category: dict[str, list[str]] = {}
+        for row in (self.model.row_of(i) for i in self._session.record_ids):
+            failure = self.model.failure(row) if row is not None else None
+            if failure is not None and failure.category_id is not None:
+                by_category.setdefault(failure.category_id, []).append(failure.record_id)
+        if not by_category:
+            self._session.say(tr("None of the selected failures is in a category."))
+        for category_id, ids in by_category.items():
+            self._session.apply(UnassignFailures(record_ids=tuple(ids), category_id=category_id))
+
+    def exclude(self) -> None:
+        self._mark("excluded")
+
+    def dispute(self) -> None:
+        self._mark("disputed")
+
+    def include(self) -> None:
+        self._mark(None)
+
+    def _mark(self, mark: str | None) -> None:
+        ids = tuple(self._session.record_ids)
+        if ids:
+            self._session.apply(MarkRecords(record_ids=ids, mark=mark))  # type: ignore[arg-type]
+
+    def note(self) -> None:
+        """Write a note on the record that is shown."""
+        project, record_id = self._session.project, self._session.record_id
+        if project is None or record_id is None:
+            return
+        before = record_detail(project.reader, record_id).note
+        text, ok = QInputDialog.getMultiLineText(self, str(tr("Note")), str(tr("Note on this record")), before)
+        if ok and text != before:
+            self._session.apply(AnnotateRecord(record_id=record_id, text=text))

@@ -1,0 +1,110 @@
+"""The record pane: one failure whole, always at the right, the answer the largest thing in it."""
+
+from PySide6.QtGui import QTextCursor
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QTextEdit, QToolButton, QVBoxLayout, QWidget
+
+from app.empty import EmptyState
+from app.records.document import Colours, RecordDocument, evidence_spans
+from app.session import Session
+from errormap_core.errors import KnownError
+from errormap_core.project.queries import RecordDetail, record_detail
+from errormap_core.sentences import tr, trn
+
+PARTS = (
+    ("question", tr("Question")),
+    ("answer", tr("Answer")),
+    ("reference", tr("Reference")),
+    ("analysis", tr("Analysis")),
+)
+
+
+class RecordPane(QWidget):
+    """Shows the selected record; buttons jump to its parts."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.detail: RecordDetail | None = None
+        self.text = QTextEdit(self)
+        self.text.setReadOnly(True)
+        self.text.setAccessibleName(str(tr("Record")))
+        self.text.setTextInteractionFlags(
+            self.text.textInteractionFlags().TextSelectableByMouse | self.text.textInteractionFlags().TextSelectableByKeyboard
+        )
+        self.text.document().setDocumentMargin(16)
+        self._empty = EmptyState(self)
+        self._evidence = QLabel(self)
+        self._evidence.setForegroundRole(self._evidence.foregroundRole().PlaceholderText)
+        head = QHBoxLayout()
+        head.setContentsMargins(8, 4, 8, 4)
+        for key, title in PARTS:
+            button = QToolButton(self)
+            button.setText(str(title))
+            button.setToolTip(str(tr("Go to: {part}", part=title)))
+            button.clicked.connect(lambda _=False, k=key: self.jump(k))
+            head.addWidget(button)
+        head.addStretch(1)
+        head.addWidget(self._evidence)
+        full = QWidget(self)
+        column = QVBoxLayout(full)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(head)
+        column.addWidget(self.text, 1)
+        self._layers = QStackedLayout(self)
+        self._layers.addWidget(self._empty)
+        self._layers.addWidget(full)
+        self._document: RecordDocument | None = None
+        session.record_selected.connect(self.show_record)
+        session.changed.connect(lambda _: self.refresh())
+        session.machine_changed.connect(lambda _: self.refresh())
+        session.theme.changed.connect(self.refresh)
+        session.closed.connect(lambda: self.show_record(None))
+        self.show_record(None)
+
+    def show_record(self, record_id: str | None) -> None:
+        """Show a record from its top; None shows what to do to see one."""
+        if record_id is None or self._session.project is None:
+            self.detail = None
+            self._empty.say(tr("Select a failure to read it here: in the list of records, or a typical one of a proposal."))
+            self._layers.setCurrentIndex(0)
+            return
+        self._read(record_id)
+        self.text.verticalScrollBar().setValue(0)
+
+    def refresh(self) -> None:
+        """Read the record again, staying where one reads."""
+        if self.detail is not None and self._session.project is not None:
+            place = self.text.verticalScrollBar().value()
+            self._read(self.detail.id)
+            self.text.verticalScrollBar().setValue(place)
+
+    def _read(self, record_id: str) -> None:
+        project = self._session.project
+        assert project is not None
+        try:
+            detail = record_detail(project.reader, record_id)
+        except KnownError as error:
+            self._session.failed.emit(error)
+            return
+        counted = next((a for a in detail.assignments if a.counts), None)
+        category = project.tree.path(counted.category_id) if counted else str(tr("not placed yet"))
+        scheme = self._session.theme.scheme
+        colours = Colours(scheme.text, scheme.muted, scheme.evidence, scheme.bad, scheme.good)
+        self._document = RecordDocument(self.text.document(), colours, base=self._session.theme.font(size=1.05))
+        self._document.write(detail, category=category, references=detail.correct_predictions)
+        self.detail = detail
+        n = len(evidence_spans(detail))
+        self._evidence.setText(str(trn("{n:,} quote found", "{n:,} quotes found", n)) if detail.analysis else "")
+        self._layers.setCurrentIndex(1)
+
+    def jump(self, part: str) -> None:
+        """Scroll to a part of the record."""
+        if self._document is None or part not in self._document.places:
+            return
+        cursor = QTextCursor(self.text.document())
+        cursor.setPosition(self._document.places[part])
+        self.text.setTextCursor(cursor)
+        rect = self.text.cursorRect(cursor)
+        bar = self.text.verticalScrollBar()
+        bar.setValue(bar.value() + rect.top() - 8)

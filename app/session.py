@@ -1,0 +1,219 @@
+"""What is open and selected: the one place that panes share. Operations go out from here, changes come back here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.tasks.runner import TaskRunner
+from app.theme import Theme
+from errormap_core.errors import KnownError
+from errormap_core.people import actor_in
+from errormap_core.project.lease import Lease, take_lease
+from errormap_core.project.store import Project
+from errormap_core.sentences import Sentence, tr
+from errormap_core.settings import UserSettings
+from errormap_core.taxonomy.edits import Change, MachineChange
+from errormap_core.taxonomy.operations import Operation
+
+POLL_MS = 500
+MOST_RECENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which failures the list shows: those of categories (and below), a state, those not placed yet, or all."""
+
+    category_ids: tuple[str, ...] | None = None
+    state: str | None = None
+    unplaced: bool = False
+
+
+class Session(QObject):
+    """The open project, who works on it, what is selected. Panes connect to its signals and hold no truth of their own."""
+
+    opened = Signal()
+    closed = Signal()
+    changed = Signal(object)  # Change: a step was taken, here or elsewhere
+    machine_changed = Signal(object)  # MachineChange: machines added rows
+    scope_changed = Signal(object)  # Scope
+    record_selected = Signal(object)  # str or None
+    failures_selected = Signal(list)  # ids selected in the list
+    proposal_selected = Signal(object)  # str or None
+    context_changed = Signal()
+    told = Signal(object, bool)  # a sentence for the status line; True: with Undo beside it
+    failed = Signal(object)  # KnownError
+
+    def __init__(self, settings: UserSettings, theme: Theme, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.settings = settings
+        self.theme = theme
+        self.project: Project | None = None
+        self.actor = ""
+        self.scope = Scope()
+        self.record_id: str | None = None
+        self.record_ids: list[str] = []
+        self.proposal_id: str | None = None
+        self.tasks = TaskRunner(self)
+        self._lease: Lease | None = None
+        self._poll = QTimer(self)
+        self._poll.setInterval(POLL_MS)
+        self._poll.timeout.connect(self.poll)
+
+    # Opening and closing
+
+    @property
+    def is_open(self) -> bool:
+        return self.project is not None
+
+    @property
+    def can_edit(self) -> bool:
+        return self.project is not None and not self.project.read_only
+
+    def create(self, path: Path) -> bool:
+        """Make a project and open it; False where that is not possible (the reason was told)."""
+        try:
+            Project.create(path).close()
+        except KnownError as error:
+            self.failed.emit(error)
+            return False
+        return self.open(path)
+
+    def open(self, path: Path) -> bool:
+        """Open a project; where another window edits it, for reading only."""
+        try:
+            project = Project.open(path)
+        except KnownError as error:
+            self.failed.emit(error)
+            return False
+        lease = None
+        try:
+            lease = take_lease(project, "window", purpose=tr("Editing in a window"))
+        except KnownError as error:
+            project.close()
+            project = Project.open(path, read_only=True)
+            self.failed.emit(KnownError(error.what, fix=tr("It is shown here for reading; changes made there appear.")))
+        self.close()
+        self.project, self._lease = project, lease
+        if lease is not None:
+            try:
+                self.actor = actor_in(project, self.settings)
+            except KnownError as error:
+                self.failed.emit(error)
+        project.subscribe(self._on_change)
+        self._remember(path)
+        self._poll.start()
+        if project.backup is not None:
+            self.told.emit(tr("Brought up to date; a copy of the file as it was is kept: {name}", name=project.backup.name), False)
+        self.opened.emit()
+        self.select_scope(Scope())
+        self.select_record(None)
+        self.context_changed.emit()
+        return True
+
+    def close(self) -> None:
+        """Close the project and give the editing right back."""
+        if self.project is None:
+            return
+        self._poll.stop()
+        project, self.project = self.project, None
+        self.record_id, self.record_ids, self.proposal_id, self.scope = None, [], None, Scope()
+        self.closed.emit()
+        if self._lease is not None:
+            try:
+                self._lease.release()
+            except KnownError as error:
+                self.failed.emit(error)
+            self._lease = None
+        project.close()
+        self.context_changed.emit()
+
+    def recent(self) -> list[Path]:
+        """Projects opened lately that are still there, newest first."""
+        return [path for path in map(Path, self.settings["look.recent"] or ()) if path.exists()]
+
+    def _remember(self, path: Path) -> None:
+        path = path.resolve()
+        paths = [path, *(p for p in self.recent() if p != path)]
+        try:
+            self.settings["look.recent"] = [str(p) for p in paths[:MOST_RECENT]]
+        except KnownError as error:
+            self.failed.emit(error)
+
+    # Steps
+
+    def apply(self, op: Operation, *, reason: str = "") -> Change | None:
+        """Take a step; None where it was refused (the reason was told)."""
+        if self.project is None:
+            return None
+        try:
+            return self.project.apply(op, actor=self.actor, reason=reason)
+        except KnownError as error:
+            self.failed.emit(error)
+            return None
+
+    def undo(self) -> None:
+        self._step_back("undo")
+
+    def redo(self) -> None:
+        self._step_back("redo")
+
+    def _step_back(self, which: str) -> None:
+        if self.project is None:
+            return
+        try:
+            step = self.project.undo if which == "undo" else self.project.redo
+            if step(actor=self.actor) is None:
+                self.told.emit(tr("There is nothing to undo.") if which == "undo" else tr("There is nothing to redo."), False)
+        except KnownError as error:
+            self.failed.emit(error)
+
+    def poll(self) -> None:
+        """Look for what other processes wrote."""
+        if self.project is not None:
+            try:
+                self.project.poll()
+            except KnownError as error:
+                self._poll.stop()
+                self.failed.emit(error)
+
+    def _on_change(self, change: Change | MachineChange) -> None:
+        if isinstance(change, MachineChange):
+            self.machine_changed.emit(change)
+        else:
+            self.changed.emit(change)
+            if change.is_own:
+                self.told.emit(change.summary, change.undo_of is None)
+        self.context_changed.emit()
+
+    # Selection
+
+    def select_scope(self, scope: Scope) -> None:
+        """Show these failures in the list; the tree follows."""
+        self.scope = scope
+        self.scope_changed.emit(scope)
+        self.context_changed.emit()
+
+    def select_categories(self, category_ids: Sequence[str]) -> None:
+        self.select_scope(Scope(category_ids=tuple(category_ids) or None))
+
+    def select_record(self, record_id: str | None) -> None:
+        """Show this record in the record pane; the list follows where it holds it."""
+        if record_id != self.record_id:
+            self.record_id = record_id
+            self.record_selected.emit(record_id)
+
+    def select_failures(self, record_ids: list[str]) -> None:
+        self.record_ids = record_ids
+        self.failures_selected.emit(record_ids)
+        self.context_changed.emit()
+
+    def select_proposal(self, proposal_id: str | None) -> None:
+        if proposal_id != self.proposal_id:
+            self.proposal_id = proposal_id
+            self.proposal_selected.emit(proposal_id)
+            self.context_changed.emit()
+
+    def say(self, sentence: Sentence) -> None:
+        self.told.emit(sentence, False)

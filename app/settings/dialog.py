@@ -1,0 +1,135 @@
+"""The settings, made from the table in errormap_core.settings: yours on one page, the project's on another."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QSpinBox,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.session import Session
+from errormap_core.errors import KnownError
+from errormap_core.sentences import tr
+from errormap_core.settings import SETTINGS, Setting
+from errormap_core.taxonomy.operations import SetChoice
+
+MOST = 2_000_000_000
+
+
+class SettingsDialog(QDialog):
+    """Two pages of fields; what was changed is saved, the project's by operations that can be undone."""
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.setWindowTitle(str(tr("Settings")))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(680, 620)
+        self._fields: dict[str, tuple[Setting, Any, Callable[[], Any]]] = {}
+        tabs = QTabWidget(self)
+        tabs.addTab(self._page("user"), str(tr("Yours")))
+        if session.is_open:
+            tabs.addTab(self._page("project"), str(tr("This project")))
+        self.problem = QLabel(self)
+        self.problem.setWordWrap(True)
+        self.problem.setStyleSheet(f"color: {session.theme.scheme.bad};")
+        self.problem.hide()
+        buttons = QDialogButtonBox(self)
+        save = buttons.addButton(str(tr("Save")), QDialogButtonBox.ButtonRole.AcceptRole)
+        save.setProperty("primary", True)
+        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.save)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.addWidget(tabs)
+        column.addWidget(self.problem)
+        column.addWidget(buttons)
+
+    def _page(self, scope: str) -> QWidget:
+        page = QWidget(self)
+        form = QFormLayout(page)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        project = self._session.project
+        for setting in SETTINGS:
+            if setting.scope != scope or setting.hidden:
+                continue
+            value = self._session.settings[setting.key] if scope == "user" else project.setting(setting.key)  # type: ignore[union-attr]
+            field, read = self._field(setting, value)
+            field.setToolTip(f"{setting.help}\n{setting.key}")
+            field.setEnabled(scope == "user" or self._session.can_edit)
+            form.addRow(str(tr("{title}", title=setting.title)), field)
+            self._fields[setting.key] = (setting, value, read)
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setWidget(page)
+        return area
+
+    def _field(self, setting: Setting, value: Any) -> tuple[QWidget, Callable[[], Any]]:
+        match setting.kind:
+            case "int":
+                spin = QSpinBox(self)
+                spin.setRange(int(setting.minimum or 0), int(setting.maximum or MOST))
+                spin.setValue(value)
+                return spin, spin.value
+            case "float":
+                number = QDoubleSpinBox(self)
+                number.setDecimals(3)
+                number.setSingleStep(0.05)
+                number.setRange(setting.minimum or 0.0, setting.maximum if setting.maximum is not None else 1e9)
+                number.setValue(value)
+                return number, number.value
+            case "choice":
+                combo = QComboBox(self)
+                combo.addItems(list(setting.choices))
+                combo.setCurrentText(value)
+                return combo, combo.currentText
+            case "flag":
+                box = QCheckBox(self)
+                box.setChecked(value)
+                return box, box.isChecked
+            case "names":
+                names = QLineEdit(", ".join(value or ()), self)
+                return names, lambda: [n.strip() for n in names.text().split(",") if n.strip()] or setting.default
+            case "json":
+                text = QLineEdit(json.dumps(value), self)
+                return text, lambda: json.loads(text.text())
+            case _:
+                line = QLineEdit(value, self)
+                line.setPlaceholderText(setting.help)
+                return line, line.text
+
+    def save(self) -> None:
+        """Save what was changed; the first value that is refused is told here, and the dialog stays."""
+        try:
+            for setting, before, read in self._fields.values():
+                value = read()
+                same = list(value) == list(before) if isinstance(before, list | tuple) and value is not None else value == before
+                if same:
+                    continue
+                if setting.scope == "user":
+                    self._session.settings[setting.key] = value
+                else:
+                    project = self._session.project
+                    assert project is not None
+                    project.apply(SetChoice(key=setting.key, value=value), actor=self._session.actor)
+        except KnownError as error:
+            self.problem.setText(str(error))
+            self.problem.show()
+            return
+        self.accept()

@@ -1,0 +1,168 @@
+"""The page of signatures: each model's shares of the categories on the selected level."""
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+
+from app.empty import EmptyState
+from app.session import Scope, Session
+from errormap_core.measures.shares import shares_by_model
+from errormap_core.project.queries import counted_by, own_counts_by
+from errormap_core.sentences import tr, trn
+
+MOST_BARS = 25
+"""More categories than this cannot be told apart; the largest are shown, and how many are not is said."""
+
+MOST_MODELS = 12
+MOST_LETTERS = 28
+
+
+class SignaturesPage(QWidget):
+    """Bars by category and model: the children of the selected category, or the top categories."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._is_stale = True
+        self._title = QLabel(self)
+        self._note = QLabel(self)
+        self._note.setForegroundRole(self._note.foregroundRole().PlaceholderText)
+        self._legend = QHBoxLayout()
+        self._legend.setSpacing(16)
+        self.plot = pg.PlotWidget(self)
+        self.plot.setAccessibleName(str(tr("Shares of the categories by model")))
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.hideButtons()
+        self.plot.setMenuEnabled(False)
+        self._empty = EmptyState(self)
+        chart = QWidget(self)
+        column = QVBoxLayout(chart)
+        column.setContentsMargins(16, 12, 16, 12)
+        for widget in (self._title, self._note):
+            column.addWidget(widget)
+        column.addLayout(self._legend)
+        column.addWidget(self.plot, 1)
+        self._layers = QStackedLayout(self)
+        self._layers.addWidget(self._empty)
+        self._layers.addWidget(chart)
+        self.category_ids: list[str] = []
+        self.models: list[str] = []
+        self.shares = np.zeros((0, 0))
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.reload)
+        for signal in (session.opened, session.changed, session.machine_changed, session.scope_changed):
+            signal.connect(lambda *_: self._mark_stale())
+        session.theme.changed.connect(self._mark_stale)
+        session.closed.connect(self._on_closed)
+        self._on_closed()
+
+    def _mark_stale(self) -> None:
+        self._is_stale = True
+        if self.isVisible():
+            self._soon.start(0)
+
+    def showEvent(self, event: object) -> None:
+        if self._is_stale:
+            self._soon.start(0)
+        super().showEvent(event)  # type: ignore[arg-type]
+
+    def _on_closed(self) -> None:
+        self._empty.say(tr("No project is open."))
+        self._layers.setCurrentIndex(0)
+
+    def _level(self, scope: Scope) -> str | None:
+        """The category whose children are shown: the one selected where it has any, else its parent."""
+        project = self._session.project
+        assert project is not None
+        chosen = [c for c in scope.category_ids or () if c in project.tree]
+        if not chosen:
+            return None
+        if project.tree.children(chosen[0]):
+            return chosen[0]
+        return project.tree.live(chosen[0]).parent_id
+
+    def reload(self) -> None:
+        """Read the shares and draw them."""
+        project = self._session.project
+        if project is None:
+            return
+        self._is_stale = False
+        level = self._level(self._session.scope)
+        counted = {m: n for m, n in counted_by(project.reader, "model").items() if n}
+        ids = list(project.tree.children(level))
+        shares = shares_by_model(project.tree, own_counts_by(project.reader, "model"), counted, category_ids=ids)
+        if not counted or not np.nansum(shares):
+            self._empty.say(
+                tr("Shares appear here once failures are diagnosed and placed in categories."),
+                (str(tr("Review proposals  Ctrl+1")), self._go_review),
+            )
+            self._layers.setCurrentIndex(0)
+            return
+        order = np.argsort(-np.nansum(shares, axis=0), kind="stable")
+        shown = [int(i) for i in order[:MOST_BARS] if np.nansum(shares[:, i]) > 0]
+        self.models = list(counted)[:MOST_MODELS]
+        self.category_ids = [ids[i] for i in shown]
+        self.shares = shares[: len(self.models)][:, shown]
+        name = project.tree.path(level) if level else str(tr("All categories"))
+        self._title.setText(name)
+        self._title.setFont(self._session.theme.font(size=1.1, semibold=True))
+        n_failures = sum(counted.values())
+        hidden = len(ids) - len(shown)
+        rest = trn(" · {n:,} category is not shown (no failures, or too many)", " · {n:,} categories are not shown (no failures, or too many)", hidden)
+        self._note.setText(
+            str(tr("Share of each model's counted failures, n = {n:,}{rest}", n=n_failures, rest=rest if hidden else ""))
+        )
+        self._draw(counted)
+        self._layers.setCurrentIndex(1)
+
+    def _go_review(self) -> None:
+        do = getattr(self.window(), "do", None)
+        if do is not None:
+            do("view.review")
+
+    def _draw(self, counted: dict[str, int]) -> None:
+        project = self._session.project
+        assert project is not None
+        scheme = self._session.theme.scheme
+        self.plot.clear()
+        self.plot.setBackground(scheme.surface)
+        n, k = len(self.category_ids), len(self.models)
+        height = 0.8 / max(1, k)
+        for place, _ in enumerate(self.models):
+            y = np.arange(n) + (place - (k - 1) / 2) * height
+            bars = pg.BarGraphItem(x0=0, y=y, height=height * 0.9, width=np.nan_to_num(self.shares[place]) * 100,
+                                   brush=scheme.series[place % len(scheme.series)], pen=None)  # fmt: skip
+            self.plot.addItem(bars)
+        names = [project.tree.live(c).name for c in self.category_ids]
+        short = [name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…" for name in names]
+        left, bottom = self.plot.getAxis("left"), self.plot.getAxis("bottom")
+        left.setTicks([list(enumerate(short))])
+        for axis in (left, bottom):
+            axis.setPen(scheme.line)
+            axis.setTextPen(scheme.text)
+            axis.setTickFont(self._session.theme.font())
+        width = max((self.fontMetrics().horizontalAdvance(s) for s in short), default=80)
+        left.setWidth(width + 24)
+        bottom.setLabel(str(tr("Share of the model's failures, %")), color=scheme.text)
+        self.plot.showGrid(x=True, y=False, alpha=0.25)
+        self.plot.invertY(True)
+        top = float(np.nanmax(self.shares)) * 100 if self.shares.size else 1.0
+        self.plot.setXRange(0, top * 1.05, padding=0)
+        self.plot.setYRange(-0.6, max(n - 0.4, 5.6), padding=0)
+        self._draw_legend(counted)
+
+    def _draw_legend(self, counted: dict[str, int]) -> None:
+        while (item := self._legend.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        scheme = self._session.theme.scheme
+        for place, model in enumerate(self.models):
+            label = QLabel(self)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setText(str(tr("{place}. ■ {model} (n = {n:,})", place=place + 1, model=model, n=counted[model])))
+            label.setStyleSheet(f"color: {scheme.series[place % len(scheme.series)]};")
+            self._legend.addWidget(label)
+        self._legend.addStretch(1)

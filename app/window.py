@@ -1,0 +1,326 @@
+"""The window: docks left and right, pages in the middle, menus made of the table of commands.
+
+It holds no truth of its own: panes read the project and redraw from the changes that the session tells.
+"""
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QEvent, QTimer, Qt
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QMenu, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+
+from app.commands import BY_ID, COMMANDS, MENUS, Command, Context
+from app.deeds import Deeds
+from app.history.page import HistoryPage
+from app.icons import icon
+from app.records.page import RecordsPage
+from app.records.pane import RecordPane
+from app.review.page import ReviewPage
+from app.session import Session
+from app.signatures.page import SignaturesPage
+from app.start.page import StartPage
+from app.strip import MessageStrip, StepStrip, TaskStrip
+from app.tasks.runner import Job
+from app.taxonomy.dock import TaxonomyDock
+from app.theme import Theme
+from errormap_core.errors import KnownError
+from errormap_core.project.queries import totals
+from errormap_core.sentences import Sentence, tr, trn
+
+PAGES: tuple[tuple[str, Sentence], ...] = (
+    ("review", tr("Review")),
+    ("records", tr("Records")),
+    ("signatures", tr("Signatures")),
+    ("history", tr("History")),
+)
+
+
+class Window(QMainWindow):
+    """The frame around taxonomy, pages and record."""
+
+    def __init__(self, session: Session, theme: Theme) -> None:
+        super().__init__()
+        self.session = session
+        self.theme = theme
+        self.setWindowTitle("ErrorMap Studio")
+        self.setAcceptDrops(True)
+        self.resize(1440, 900)
+        self.deeds = Deeds(self)
+        self.tree = TaxonomyDock(session)
+        self.records = RecordsPage(session)
+        self.record = RecordPane(session)
+        self.review = ReviewPage(session)
+        self.signatures = SignaturesPage(session)
+        self.history = HistoryPage(session)
+        self.strip = MessageStrip(theme)
+        self.task_strip = TaskStrip()
+        self.step_strip = StepStrip()
+        self._targets = {
+            "window": self.deeds,
+            "tree": self.tree,
+            "records": self.records,
+            "record": self.record,
+            "review": self.review,
+        }
+        self._is_closing = False
+        self._build()
+        self.actions_by_id = self._make_actions()
+        self._make_menus()
+        self.tree.set_menu(lambda: self._context_menu("tree"))
+        self.records.set_menu(lambda: self._context_menu("records"))
+        self.review.set_menu(lambda: self._context_menu("review"))
+        self._connect()
+        self._restyle()
+        self._on_closed()
+
+    # Building
+
+    def _build(self) -> None:
+        self.start = StartPage(
+            self.theme, new=self.deeds.new, open_=self.deeds.open, sample=self.deeds.open_sample
+        )
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName(str(tr("Pages")))
+        for key, title in PAGES:
+            self.tabs.addTab(getattr(self, key), str(title))
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.start)
+        self._stack.addWidget(self.tabs)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.strip)
+        column.addWidget(self._stack, 1)
+        self.setCentralWidget(middle)
+        self.left = self._dock("taxonomy", tr("Taxonomy"), self.tree, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.right = self._dock("record", tr("Record"), self.record, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.resizeDocks([self.left, self.right], [340, 480], Qt.Orientation.Horizontal)
+        self._saved = QLabel()
+        self._saved.setAccessibleName(str(tr("State of the project")))
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        bar.addWidget(self._saved)
+        bar.addWidget(self.task_strip)
+        bar.addPermanentWidget(self.step_strip, 1)
+
+    def _dock(self, name: str, title: Sentence, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(str(title), self)
+        dock.setObjectName(name)
+        dock.setWidget(widget)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _make_actions(self) -> dict[str, QAction]:
+        made: dict[str, QAction] = {}
+        for command in COMMANDS:
+            action = QAction(str(command.title), self)
+            action.setShortcuts(command.shortcuts())
+            action.setToolTip(command.tooltip())
+            action.setStatusTip(str(command.tip))
+            action.triggered.connect(lambda _=False, c=command: self.run(c))
+            if command.on:  # its keys belong to one page or pane
+                action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                self._targets[command.on].addAction(action)
+            else:
+                self.addAction(action)
+            made[command.id] = action
+        return made
+
+    def _make_menus(self) -> None:
+        for key, title in MENUS.items():
+            menu = self.menuBar().addMenu(str(title))
+            for command in COMMANDS:
+                if command.menu != key:
+                    continue
+                if command.starts_group:
+                    menu.addSeparator()
+                menu.addAction(self.actions_by_id[command.id])
+                if command.id == "file.open":
+                    self._recent_menu = menu.addMenu(str(tr("Open &recent")))
+                    self._recent_menu.aboutToShow.connect(self._fill_recent)
+
+    def _fill_recent(self) -> None:
+        self._recent_menu.clear()
+        for path in self.session.recent():
+            self._recent_menu.addAction(str(path), lambda p=path: self.deeds.open_path(p))
+        if self._recent_menu.isEmpty():
+            self._recent_menu.addAction(str(tr("None yet"))).setEnabled(False)
+
+    def _context_menu(self, where: str) -> QMenu:
+        """The commands that a pane's context menu shows, as they are now."""
+        menu = QMenu(self)
+        for command in COMMANDS:
+            if where in command.in_context:
+                if command.starts_group:
+                    menu.addSeparator()
+                menu.addAction(self.actions_by_id[command.id])
+        return menu
+
+    def _connect(self) -> None:
+        session = self.session
+        session.opened.connect(self._on_opened)
+        session.closed.connect(self._on_closed)
+        session.failed.connect(self.strip.show_error)
+        session.told.connect(self.step_strip.tell)
+        session.context_changed.connect(self._enable)
+        session.changed.connect(lambda _: self._show_totals())
+        session.machine_changed.connect(lambda _: self._show_totals())
+        session.scope_changed.connect(lambda _: self._on_scope())
+        self.step_strip.undo.connect(session.undo)
+        self.task_strip.stop.connect(session.tasks.cancel_all)
+        session.tasks.started.connect(self._on_jobs)
+        session.tasks.progressed.connect(self._on_jobs)
+        session.tasks.finished.connect(self._on_job_finished)
+        self.review.n_changed.connect(self._on_pending)
+        self.start.open_path.connect(self.deeds.open_path)
+        self.theme.changed.connect(self._restyle)
+
+    # Commands
+
+    def run(self, command: Command) -> None:
+        """Do what a command says."""
+        where, _, what = command.handler.partition(".")
+        getattr(self._targets[where], what)()
+
+    def do(self, command_id: str) -> None:
+        self.run(BY_ID[command_id])
+
+    def context(self) -> Context:
+        """What commands' conditions read."""
+        project = self.session.project
+        if project is None:
+            return Context()
+        chosen = self.tree.selected_ids()
+        kinds = {job.kind for job in self.session.tasks.running()}
+        return Context(
+            is_open=True,
+            can_edit=self.session.can_edit,
+            n_categories=len(chosen),
+            n_movable=sum(1 for c in chosen if project.tree.live(c).reserved is None),
+            n_failures=len(self.session.record_ids),
+            has_record=self.session.record_id is not None,
+            has_proposal=self.session.proposal_id is not None,
+            n_pending=self.review.n_pending,
+            undo=str(project.undoable() or ""),
+            redo=str(project.redoable() or ""),
+            is_judging="judge" in kinds,
+            is_proposing="propose" in kinds,
+            is_importing="import" in kinds,
+        )
+
+    def _enable(self) -> None:
+        context = self.context()
+        for command in COMMANDS:
+            self.actions_by_id[command.id].setEnabled(command.when(context))
+        for command_id, said in (("edit.undo", context.undo), ("edit.redo", context.redo)):
+            title = str(BY_ID[command_id].title)
+            self.actions_by_id[command_id].setText(f"{title}: {said}" if said else title)
+
+    # What happens
+
+    def _on_opened(self) -> None:
+        project = self.session.project
+        assert project is not None
+        name = project.setting("atlas.title") or project.path.stem
+        reading = str(tr(" (reading only)")) if project.read_only else ""
+        self.setWindowTitle(f"{name}{reading} — ErrorMap Studio")
+        self.strip.hide() if not project.read_only else None
+        self._stack.setCurrentWidget(self.tabs)
+        for dock in (self.left, self.right):
+            dock.show()
+        self._show_totals()
+        self.show_page("records" if not self.review.n_pending else "review")
+        self._enable()
+
+    def _on_closed(self) -> None:
+        self.setWindowTitle("ErrorMap Studio")
+        self._stack.setCurrentWidget(self.start)
+        for dock in (self.left, self.right):
+            dock.hide()
+        self._saved.clear()
+        self.start.show_recent(self.session.recent())
+        self._enable()
+
+    def _on_scope(self) -> None:
+        """A category that is chosen in the tree shows its failures, unless a page that shows categories is open."""
+        if self.tabs.currentWidget() is self.history:
+            self.show_page("records")
+
+    def _on_pending(self, n: int) -> None:
+        self.tabs.setTabText(0, f"{PAGES[0][1]}  {n:,}" if n else str(PAGES[0][1]))
+        self._enable()
+
+    def _show_totals(self) -> None:
+        project = self.session.project
+        if project is None:
+            return
+        numbers = totals(project.reader)
+        said = trn("{n:,} failure", "{n:,} failures", numbers.n_failures)
+        waiting = numbers.states["waiting"]
+        rest = f" · {tr('{n:,} wait for the judge', n=waiting)}" if waiting else ""
+        coverage = "" if numbers.coverage is None else f" · {tr('coverage {c:.1%}', c=numbers.coverage)}"
+        self._saved.setText(f"{tr('Saved')} · {said}{rest}{coverage}")
+
+    def _on_jobs(self, _: Job) -> None:
+        self.task_strip.show_jobs(self.session.tasks.running())
+        self._enable()
+
+    def _on_job_finished(self, job: Job) -> None:
+        self.task_strip.show_jobs(self.session.tasks.running())
+        self.session.poll()
+        if job.error is not None:
+            self.strip.show_error(job.error)
+        else:
+            self.deeds.on_job_done(job)
+        self._enable()
+        if self._is_closing and not self.session.tasks.running():
+            QTimer.singleShot(0, self.close)
+
+    def show_page(self, key: str) -> None:
+        self.tabs.setCurrentWidget(getattr(self, key))
+
+    def _restyle(self) -> None:
+        for command in COMMANDS:
+            if command.icon:
+                self.actions_by_id[command.id].setIcon(icon(command.icon, self.theme.scheme))
+
+    # Dropping, closing, remembering
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        event.acceptProposedAction()
+        QTimer.singleShot(0, self, lambda: self.deeds.drop(paths))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Work that runs is asked to stop first; what it did is kept."""
+        if self.session.tasks.running():
+            self._is_closing = True
+            self.session.tasks.cancel_all()
+            event.ignore()
+            return
+        self.session.close()
+        try:
+            self.session.settings["look.window"] = bytes(self.saveState().toBase64().data()).decode()
+        except KnownError as error:
+            self.strip.show_error(error)
+        event.accept()
+
+    def restore_layout(self) -> None:
+        """Put panes where they were last time."""
+        state = self.session.settings["look.window"]
+        if state:
+            self.restoreState(QByteArray.fromBase64(state.encode()))
+        is_open = self.session.is_open
+        for dock in (self.left, self.right):
+            dock.setVisible(is_open)
+
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.session.poll()
+        super().changeEvent(event)

@@ -1,0 +1,217 @@
+"""What proposing reads and writes: texts to embed, the cache of embeddings, proposals and their members."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from errormap_core.errors import KnownError
+from errormap_core.ids import now
+from errormap_core.sentences import tr
+
+# Reads for the window and the command line
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRow:
+    """A proposal as lists show it.
+
+    `category_id` is that of a 'place' proposal; `n_members` go into it directly, `n_subtree` with those of the
+    proposals below it; `verdict` is None or 'skip'; `depth` is 0 at the top.
+    """
+
+    id: str
+    kind: str
+    parent_id: str | None
+    name: str
+    description: str
+    category_id: str | None
+    score: float
+    n_members: int
+    n_subtree: int
+    named_by: str
+    evidence: dict[str, Any]
+    verdict: str | None
+    depth: int
+
+
+def latest_propose_run(db: Database) -> dict[str, Any] | None:
+    """The propose run that finished last among those begun, or None."""
+    sql = """SELECT r.* FROM run r JOIN source s ON s.id = r.id
+        WHERE r.kind = 'propose' AND r.status = 'finished' ORDER BY s.rowid DESC LIMIT 1"""
+    return next(iter(db.query(sql)), None)
+
+
+def pending_proposals(db: Database) -> list[ProposalRow]:
+    """Proposals of the latest finished run without a decision, or skipped; parents before children."""
+    run = latest_propose_run(db)
+    if run is None:
+        return []
+    rows = {row.id: row for row in _rows(db, run["id"])}
+    children: dict[str | None, list[ProposalRow]] = {}
+    for row in rows.values():
+        parent = row.parent_id if row.parent_id in rows else None
+        children.setdefault(parent, []).append(row)
+    found: list[ProposalRow] = []
+
+    def walk(parent: str | None, depth: int) -> int:
+        total = 0
+        for row in children.get(parent, []):
+            place = len(found)
+            found.append(row)
+            n = row.n_members + walk(row.id, depth + 1)
+            found[place] = _with(row, n_subtree=n, depth=depth)
+            total += n
+        return total
+
+    walk(None, 0)
+    return [row for row in found if row.verdict in (None, "skip")]
+
+
+def proposal(db: Database, proposal_id: str) -> ProposalRow:
+    """One proposal, as its latest run has it. Raises KnownError where there is none."""
+    sql = """SELECT rp.run_id FROM run_proposal rp JOIN source s ON s.id = rp.run_id
+        WHERE rp.proposal_id = ? ORDER BY s.rowid DESC LIMIT 1"""
+    run = db.execute(sql, [proposal_id]).fetchone()
+    if run is None:
+        raise KnownError(
+            tr("There is no proposal with the id {id}.", id=proposal_id), fix=tr("Choose one from the list of proposals.")
+        )
+    return next(row for row in _rows(db, run[0]) if row.id == proposal_id)
+
+
+def proposal_members(db: Database, proposal_id: str, *, limit: int | None = None) -> list[tuple[str, float | None]]:
+    """(record id, confidence) of the direct members, the most typical first."""
+    sql = "SELECT record_id, confidence FROM proposal_member WHERE proposal_id = ? ORDER BY position LIMIT ?"
+    return [(r, c) for r, c in db.execute(sql, [proposal_id, -1 if limit is None else limit])]
+
+
+def _rows(db: Database, run_id: str) -> Iterable[ProposalRow]:
+    sql = """SELECT p.*, rp.parent_id, d.verdict,
+            (SELECT count(*) FROM proposal_member m WHERE m.proposal_id = p.id) AS n_members
+        FROM run_proposal rp JOIN proposal p ON p.id = rp.proposal_id LEFT JOIN decision d ON d.proposal_id = p.id
+        WHERE rp.run_id = ? ORDER BY rp.position"""
+    for row in db.query(sql, [run_id]):
+        arguments = json.loads(row["arguments"])
+        yield ProposalRow(
+            id=row["id"],
+            kind=row["kind"],
+            parent_id=row["parent_id"],
+            name=arguments.get("name", ""),
+            description=arguments.get("description", ""),
+            category_id=arguments.get("category_id"),
+            score=row["score"],
+            n_members=row["n_members"],
+            n_subtree=row["n_members"],
+            named_by=arguments.get("named_by", ""),
+            evidence=json.loads(row["evidence"]),
+            verdict=row["verdict"],
+            depth=0,
+        )
+
+
+def _with(row: ProposalRow, *, n_subtree: int, depth: int) -> ProposalRow:
+    values = {name: getattr(row, name) for name in ProposalRow.__dataclass_fields__}
+    return ProposalRow(**{**values, "n_subtree": n_subtree, "depth": depth})
+
+
+# What is to be proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """An analysed failure that nobody placed, with its counted analysis."""
+
+    record_id: str
+    analysis_id: str
+    judge_run: str
+    verdict: str
+    error_title: str
+    error_summary: str
+
+    @property
+    def text(self) -> str:
+        """What is embedded."""
+        return f"{self.error_title}. {self.error_summary}".strip()
+
+
+def unplaced_failures(db: Database) -> list[Unplaced]:
+    """Analysed failures without a primary assignment, ordered by id, so that nothing depends on their insertion."""
+    sql = """SELECT f.record_id, a.id, a.source_id, a.verdict, a.error_title, a.error_summary
+        FROM failure f JOIN analysis a ON a.id = f.analysis_id
+        WHERE f.state = 'analysed' AND NOT EXISTS
+            (SELECT 1 FROM assignment x WHERE x.record_id = f.record_id AND x.is_primary = 1)
+        ORDER BY f.record_id"""
+    return [Unplaced(*row) for row in db.execute(sql)]
+
+
+def placed_texts(db: Database) -> list[tuple[str, str]]:
+    """(category id, text) of counted failures in real categories, ordered by record."""
+    sql = """SELECT x.category_id, a.error_title || '. ' || a.error_summary FROM assignment x
+        JOIN failure f ON f.record_id = x.record_id JOIN analysis a ON a.id = f.analysis_id
+        JOIN category c ON c.id = x.category_id AND c.reserved IS NULL
+        WHERE x.counted = 1 ORDER BY x.record_id"""
+    return [(c, text.strip()) for c, text in db.execute(sql)]
+
+
+# The cache of embeddings
+
+
+def cached_vectors(db: Database, model: str, hashes: Sequence[str]) -> dict[str, bytes]:
+    """Vectors (float32, little-endian) of these texts that are kept already."""
+    sql = """SELECT text_hash, vector FROM embedding
+        WHERE model = ? AND text_hash IN (SELECT value FROM json_each(?))"""
+    return dict(db.execute(sql, [model, json.dumps(list(hashes))]).fetchall())
+
+
+def save_vectors(db: Database, model: str, vectors: Mapping[str, bytes]) -> None:
+    """Keep vectors by the hash of their text; to be called inside writing()."""
+    rows = [(text_hash, model, vector) for text_hash, vector in vectors.items()]
+    db.conn.executemany("INSERT OR IGNORE INTO embedding (text_hash, model, vector) VALUES (?, ?, ?)", rows)
+
+
+# What was proposed
+
+
+@dataclass(frozen=True, slots=True)
+class NewProposal:
+    """A proposal to keep. `members` are (record id, confidence), the most typical first."""
+
+    id: str
+    kind: str
+    arguments: Mapping[str, Any]
+    evidence: Mapping[str, Any]
+    score: float
+    parent_id: str | None
+    members: Sequence[tuple[str, float | None]]
+
+
+def save_proposals(db: Database, run_id: str, proposals: Sequence[NewProposal]) -> None:
+    """Keep a run's proposals, parents first; one that an earlier run made already is only named again."""
+    made = now()
+    for position, new in enumerate(proposals):
+        known = db.execute("SELECT 1 FROM proposal WHERE id = ?", [new.id]).fetchone()
+        if known is None:
+            db.execute(
+                "INSERT INTO proposal (id, kind, arguments, evidence, score, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+                [new.id, new.kind, _json(new.arguments), _json(new.evidence), new.score, made],
+            )
+            db.conn.executemany(
+                "INSERT INTO proposal_member (proposal_id, position, record_id, confidence) VALUES (?, ?, ?, ?)",
+                [(new.id, place, record_id, c) for place, (record_id, c) in enumerate(new.members)],
+            )
+        db.execute(
+            "INSERT OR REPLACE INTO run_proposal (run_id, proposal_id, parent_id, position) VALUES (?, ?, ?, ?)",
+            [run_id, new.id, new.parent_id, position],
+        )
+
+
+def has_proposals(db: Database, run_id: str) -> bool:
+    """Whether this run proposed anything already."""
+    return db.execute("SELECT 1 FROM run_proposal WHERE run_id = ? LIMIT 1", [run_id]).fetchone() is not None
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, sort_keys=True)
