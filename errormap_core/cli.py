@@ -54,9 +54,10 @@ class Invocation:
     def chosen(self) -> dict[str, Any]:
         """Settings of the project that the arguments give."""
         values: dict[str, Any] = {}
-        for key, value in (("sampling.ratio", "ratio"), ("sampling.seed", "seed"), ("models.analysed", "models")):
-            if getattr(self.args, value, None) is not None:
-                values[key] = getattr(self.args, value)
+        given = {"sampling.ratio": "ratio", "sampling.seed": "seed", "models.analysed": "models", "judge.context": "context"}
+        for key, argument in given.items():
+            if getattr(self.args, argument, None) is not None:
+                values[key] = getattr(self.args, argument)
         for text in getattr(self.args, "set", None) or ():
             key, sign, value = text.partition("=")
             if not sign:
@@ -299,7 +300,7 @@ def _thresholds(texts: Sequence[str] | None) -> dict[str, float]:
 
 
 def _judging(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("model", "threads", "context", "gpu_layers", "limit", "retry")
+    names = ("model", "threads", "gpu_layers", "limit", "retry", "again")
     return {name: getattr(args, name) for name in names}
 
 
@@ -342,6 +343,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "gpu_layers": (("--gpu-layers",), {"type": int, "metavar": "N", "help": "layers on the GPU; -1 for all"}),
     "limit": (("--limit",), {"type": int, "metavar": "N", "help": "at most so many"}),
     "retry": (("--retry",), {"action": "store_true", "help": "also the records that failed before"}),
+    "again": (("--again",), {"action": "store_true", "help": "also the failures that another judge has analysed"}),
     "set": (("--set",), {"action": "append", "metavar": "KEY=VALUE", "help": "a setting of the project; may be repeated"}),
     "ids": (("ids",), {"metavar": "ID", "nargs": "*", "help": "ids of proposals"}),
     "all": (("--all",), {"action": "store_true", "help": "all that wait for a decision"}),
@@ -355,7 +357,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "folder": (("--folder",), {"metavar": "DIR", "help": "where the demo's files go (default: a temporary folder)"}),
 }  # fmt: skip
 
-_JUDGE = ("model", "threads", "context", "gpu_layers", "limit", "retry")
+_JUDGE = ("model", "threads", "context", "gpu_layers", "limit", "retry", "again")
 _IMPORT = ("dataset", "on_error", "on_conflict", "threshold", "ratio", "seed", "models")
 
 COMMANDS: tuple[Command, ...] = (

@@ -71,8 +71,7 @@ def import_job(
         project.apply(SetThreshold(dataset=name, threshold=threshold), actor=actor)
     losses = 0
     for result in results:
-        lost = sum(result.n_skipped.values()) + result.n_conflicts
-        losses += lost
+        losses += result.n_lost
         reporter.say(result.sentence())
         for problem in result.problems[:20]:
             reporter.warn(problem)
@@ -88,24 +87,31 @@ def judge_job(
     settings: UserSettings,
     model: str | None = None,
     threads: int | None = None,
-    context: int | None = None,
     gpu_layers: int | None = None,
     limit: int | None = None,
     retry: bool = False,
+    again: bool = False,
 ) -> Outcome:
     """Analyse the failures that wait, with the embedded judge or a GGUF of the user's."""
     from errormap_core.judge.diagnose import default_judge, diagnose
 
     judge = default_judge(
-        project, settings, model=model, threads=threads, context=context, gpu_layers=gpu_layers
+        project,
+        settings,
+        model=None if model is None else Path(model),
+        threads=threads,
+        gpu_layers=gpu_layers,
+        cancelled=reporter.cancelled,
     )
     try:
         info = judge.describe()
         started = time.monotonic()
-        result = reporter.drive(diagnose(project, judge, limit=limit, retry=retry, cancelled=reporter.cancelled))
+        work = diagnose(project, judge, limit=limit, retry=retry, again=again, cancelled=reporter.cancelled)
+        reporter.drive(work)
     finally:
         judge.close()
-    numbers = {"judge": dataclasses.asdict(info), **result, "wall_s": round(time.monotonic() - started, 2)}
+    result = reporter.last["judge"].counts
+    numbers = {"judge": info.to_json(), **result, "wall_s": round(time.monotonic() - started, 2)}
     reporter.say(
         trn("Analysed {n:,} failure with {judge}, {failed:,} failed.",
             "Analysed {n:,} failures with {judge}, {failed:,} failed.",

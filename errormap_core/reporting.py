@@ -45,7 +45,8 @@ class Reporter:
                 try:
                     self._show(next(work))
                 except StopIteration as end:
-                    return end.value  # type: ignore[no-any-return]
+                    value: _T = end.value
+                    return value
         finally:
             work.close()
             self._close_bar()

@@ -10,6 +10,7 @@ from errormap_core.errors import KnownError
 from errormap_core.importers import format_of
 from errormap_core.importers.records import RawRecord, RowProblem
 from errormap_core.importers.survey import Survey, survey
+from errormap_core.project import files
 from errormap_core.project import importing as staging
 from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr, trn
@@ -118,6 +119,23 @@ def import_files(
     KnownError
         A file cannot be read, or (on_error='rollback') has broken rows. Nothing was imported then.
     """
+    with files.told(project.path):
+        return (
+            yield from _import(
+                project, paths, dataset=dataset, on_error=on_error, on_conflict=on_conflict, cancelled=cancelled
+            )
+        )
+
+
+def _import(
+    project: Project,
+    paths: Sequence[Path],
+    *,
+    dataset: str | None,
+    on_error: str,
+    on_conflict: str,
+    cancelled: Cancelled,
+) -> Generator[Progress, None, list[ImportResult]]:
     results: list[ImportResult] = []
     surveys = [survey(path) for path in paths]
     staging.begin_staging(project.db)

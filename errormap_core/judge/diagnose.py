@@ -1,6 +1,6 @@
 """The run of a judge over a project's failures; each result is committed before its Progress is yielded."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ def diagnose(
     retry: bool = False,
     again: bool = False,
     cancelled: tasks.Cancelled = tasks.never_cancelled,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Analyse the failures that wait, at most `limit`; stopping at any point loses the record in flight.
 
     `retry` also takes those on which this run failed before, `again` those that other runs analysed.

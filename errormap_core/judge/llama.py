@@ -207,8 +207,8 @@ class ForcedSampler:
     """Chooses tokens that a grammar allows.
 
     A token is chosen without the grammar first and kept where the grammar takes it, which it mostly
-    does; only otherwise is the whole vocabulary checked. The likeliest allowed token is the same
-    either way, for a fifth of the time.
+    does; only otherwise is the whole vocabulary checked, which takes about as long as a small model
+    takes for a token. At temperature 0 both ways choose the same token.
     """
 
     def __init__(self, llama: Any, grammar: bytes, *, temperature: float, seed: int) -> None:

@@ -38,6 +38,8 @@ def begin_staging(db: Database) -> None:
 
 
 def end_staging(db: Database) -> None:
+    if db.conn.in_transaction:  # a disk that is full leaves the batch open
+        db.execute("ROLLBACK")
     db.execute("DROP TABLE IF EXISTS temp.staged")
 
 

@@ -25,27 +25,20 @@ migrations = Migrations("errormap_studio")
 def v001_first(db: Database) -> None:
     for statement in _V001:
         db.execute(statement)
-    for position, (key, reserved, name, description) in enumerate(
-        [
-            (OTHER_ID, "other", "Other", "Failures that fit into no category of this taxonomy."),
-            (
-                HARD_ID,
-                "hard",
-                "Hard to Analyze",
-                "Failures of which neither judge nor person can tell what went wrong.",
-            ),
-        ]
-    ):
-        db.table("category").insert(
-            {
-                "id": key,
-                "reserved": reserved,
-                "name": name,
-                "description": description,
-                "position": 1e6 + position,
-                "provenance": "{}",
-            }
-        )
+    add_reserved(db)
+
+
+def add_reserved(db: Database) -> None:
+    """The two categories that every project has, as they are when it is made."""
+    for position, (key, reserved, name, description) in enumerate(_RESERVED):
+        row = {"id": key, "reserved": reserved, "name": name, "description": description}
+        db.table("category").insert({**row, "position": 1e6 + position, "provenance": "{}"})
+
+
+_RESERVED = (
+    (OTHER_ID, "other", "Other", "Failures that fit into no category of this taxonomy."),
+    (HARD_ID, "hard", "Hard to Analyze", "Failures of which neither judge nor person can tell what went wrong."),
+)
 
 
 @migrations()

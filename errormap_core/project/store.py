@@ -164,13 +164,16 @@ class Project:
 
     # Operations
 
-    def apply(self, op: Operation, *, actor: str, reason: str = "", group: str | None = None) -> Change:
+    def apply(
+        self, op: Operation, *, actor: str, reason: str = "", group: str | None = None, at: str | None = None
+    ) -> Change:
         """Take a step: plan it, write its edits and its log entry in one transaction, announce it.
 
-        Raises KnownError where the operation is not possible; nothing is changed then.
+        `at` is the time that the log shows; a replay gives that of the original step. Raises KnownError
+        where the operation is not possible; nothing is changed then.
         """
         with self._stepping() as others:
-            at = now()
+            at = at or now()
             draft = Draft(ProjectFacts(self.db), self.tree, actor=actor, at=at)
             summary = op.plan(draft)
             change = self._write(
@@ -204,12 +207,17 @@ class Project:
         """Take again what was last undone; None where there is nothing."""
         return self._step_back(self._stacks.redoable, tr("Redid"), actor=actor)
 
-    def undo_entry(self, entry_id: str, *, actor: str) -> Change:
-        """Take back one step of the log, whichever. Raises KnownError where later steps built on it."""
-        if entry_id not in self._stacks.undoable:
+    def undo_entry(self, entry_id: str, *, actor: str, at: str | None = None) -> Change:
+        """Take back one step of the log, whichever; of an undo, that is a redo.
+
+        Raises KnownError where later steps built on it.
+        """
+        stacks = self._stacks
+        if entry_id not in stacks.undoable and entry_id not in stacks.redoable:
             raise KnownError(tr("This step cannot be undone, or was already."), fix=tr("Choose another in the history."))
+        did = tr("Redid") if entry_id in stacks.redoable else tr("Undid")
         with self._stepping() as others:
-            change = self._invert(entry_id, tr("Undid"), actor=actor, group_id=None)
+            change = self._invert(entry_id, did, actor=actor, group_id=None, at=at)
         self._announce([*others, change])
         return change
 
@@ -346,7 +354,9 @@ class Project:
     def _top(self, stack: list[str]) -> dict[str, Any] | None:
         return log.entry(self.db, stack[-1]) if stack else None
 
-    def _invert(self, entry_id: str, did: Sentence, *, actor: str, group_id: str | None) -> Change:
+    def _invert(
+        self, entry_id: str, did: Sentence, *, actor: str, group_id: str | None, at: str | None = None
+    ) -> Change:
         entry = log.entry(self.db, entry_id)
         assert entry is not None
         original = entry
@@ -362,7 +372,7 @@ class Project:
             edits=inverse_of(unpack(entry["edits"])),
             summary=tr("{did}: {said}", did=did, said=said),
             actor=actor,
-            at=now(),
+            at=at or now(),
             undo_of=entry_id,
             group_id=group_id,
         )

@@ -116,7 +116,6 @@ def test_what_is_wrong_is_located_and_the_schema_refuses_it_too(path: str, value
 
 def test_a_judge_has_to_say_something() -> None:
     forced = jsonschema.Draft202012Validator(schema(2, for_judge=True))
-    assert forced.is_valid(change("required_criteria[0].criterion", "Adds the two")) is False  # the second is short
     long = change("required_criteria", [{**GOOD["required_criteria"][0], "criterion": "Adds the numbers"}])
     assert forced.is_valid(long)
     assert not forced.is_valid({**long, "required_criteria": []})

@@ -1,0 +1,203 @@
+"""The atlas: the curated taxonomy with counts and provenance, as JSON that satisfies resources/schemas/atlas.schema.json.
+
+Nothing of it depends on when it is written: exporting, importing into a new project and exporting again
+gives the same bytes. Counts of an imported atlas stand in the place of counts as long as a project has
+no failures of its own; once it has, they stand beside them under "imported".
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from errormap_core.errors import KnownError
+from errormap_core.ids import new_id
+from errormap_core.measures.shares import subtree_counts
+from errormap_core.project import queries
+from errormap_core.project.atlas_queries import examples as examples_of
+from errormap_core.project.atlas_queries import steps
+from errormap_core.project.store import Project
+from errormap_core.resources import resource_path
+from errormap_core.sentences import tr
+from errormap_core.taxonomy.atlas_operation import ImportAtlas
+from errormap_core.taxonomy.tree import Category
+
+FORMAT = "errormap-atlas"
+FORMAT_VERSION = 1
+
+SHARE_DIGITS = 6
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The published JSON Schema of an atlas."""
+    text = resource_path("schemas", "atlas.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def atlas_document(project: Project, *, examples: int = 0, history: bool = False) -> dict[str, Any]:
+    """The atlas of a project as it stands.
+
+    Parameters
+    ----------
+    examples : int
+        At most so many failures a category, with their texts; 0 for none.
+    history : bool
+        Include every step that was taken, those of an imported atlas first.
+    """
+    totals = queries.totals(project.db)
+    imported = project.setting("atlas.imported")
+    live = totals.n_failures > 0 or imported is None
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "id": project.setting("atlas.id"),
+        "title": project.setting("atlas.title"),
+        "version": project.setting("atlas.version"),
+        "authors": list(project.setting("atlas.authors") or ()),
+        "licence": project.setting("atlas.licence"),
+        "language": project.setting("atlas.language"),
+    }
+    if live:
+        document |= _numbers(project, totals)
+        if imported is not None:
+            document["imported"] = {k: v for k, v in imported.items() if k in ("totals", "datasets", "models", "imported")}
+    else:
+        document |= {k: imported[k] for k in ("totals", "datasets", "models", "imported") if k in imported}
+    document["categories"] = _categories(project, totals.n_counted, live=live, examples=examples)
+    document["redirects"] = [
+        {"id": c.id, "name": c.name, "reason": c.retired, "to": c.redirect_to} for c in project.tree.retired()
+    ]
+    if history:
+        before = (imported or {}).get("history", [])
+        document["history"] = [*before, *steps(project.db, without=ImportAtlas.kind)]
+    return document
+
+
+def _numbers(project: Project, totals: queries.Totals) -> dict[str, Any]:
+    counted = queries.counted_by(project.db, "model")
+    return {
+        "totals": {
+            "records": totals.n_records,
+            "failures": totals.n_failures,
+            "counted": totals.n_counted,
+            "unplaced": totals.n_unplaced,
+            "coverage": None if totals.coverage is None else round(totals.coverage, SHARE_DIGITS),
+            "states": dict(totals.states),
+        },
+        "datasets": [
+            {"name": d.name, "threshold": d.threshold, "records": d.n_records, "failures": d.n_failures}
+            for d in queries.datasets(project.db)
+        ],
+        "models": [
+            {"name": m.name, "records": m.n_records, "failures": m.n_failures, "counted": counted.get(m.name, 0)}
+            for m in queries.models(project.db)
+        ],
+    }
+
+
+def _categories(project: Project, n_counted: int, *, live: bool, examples: int) -> list[dict[str, Any]]:
+    own = queries.own_counts(project.db)
+    below = subtree_counts(project.tree, own)
+    by = {what: queries.own_counts_by(project.db, what) for what in ("model", "dataset")}  # type: ignore[arg-type]
+    found = []
+    for category in project.tree:
+        item = _structure(category)
+        kept = None if category.imported is None else json.loads(category.imported)
+        if live:
+            count = below[category.id]
+            item["counts"] = {
+                "own": own.get(category.id, 0),
+                "subtree": count,
+                "share": round(count / n_counted, SHARE_DIGITS) if n_counted else None,
+                "by_model": _summed(project, category.id, by["model"]),
+                "by_dataset": _summed(project, category.id, by["dataset"]),
+            }
+            if examples:
+                item["examples"] = examples_of(project.db, category.id, most=examples)
+            if kept is not None:
+                item["imported"] = kept
+        elif kept is not None:
+            if not examples:
+                kept.pop("examples", None)
+            item |= kept
+        else:  # added to an imported atlas by hand: nothing was counted in it
+            item["counts"] = {"own": 0, "subtree": 0, "share": None, "by_model": {}, "by_dataset": {}}
+        found.append(item)
+    return found
+
+
+def _structure(category: Category) -> dict[str, Any]:
+    return {
+        "id": category.id,
+        "parent": category.parent_id,
+        "name": category.name,
+        "description": category.description,
+        "notes": category.notes,
+        "aliases": json.loads(category.aliases),
+        "reserved": category.reserved,
+        "provenance": json.loads(category.provenance),
+    }
+
+
+def _summed(project: Project, category_id: str, own: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for member in project.tree.subtree(category_id):
+        for name, n in own.get(member, {}).items():
+            found[name] = found.get(name, 0) + n
+    return dict(sorted(found.items()))
+
+
+def balance(document: Mapping[str, Any]) -> list[str]:
+    """What does not add up in an atlas: each counted failure stands in one category, unplaced, or without error."""
+    totals, wrong = document["totals"], []
+    own = sum(item["counts"]["own"] for item in document["categories"])
+    if own + totals["unplaced"] + totals["states"]["no_error"] != totals["counted"]:
+        wrong.append(
+            f"{own} in categories, {totals['unplaced']} unplaced, {totals['states']['no_error']} without error "
+            f"are not {totals['counted']} counted"
+        )
+    if sum(totals["states"].values()) != totals["failures"]:
+        wrong.append(f"the states hold {sum(totals['states'].values())}, not {totals['failures']} failures")
+    subtree = {item["id"]: item["counts"]["own"] for item in document["categories"]}
+    for item in reversed(document["categories"]):
+        if item["parent"] is not None:
+            subtree[item["parent"]] += subtree[item["id"]]
+    for item in document["categories"]:
+        counts = item["counts"]
+        sums = {counts["subtree"], subtree[item["id"]], sum(counts["by_model"].values()), sum(counts["by_dataset"].values())}
+        if len(sums) != 1:
+            wrong.append(f"the counts of {item['name']} differ: {sorted(sums)}")
+    return wrong
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The bytes of an atlas: UTF-8, two spaces a level, a final newline."""
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "surrogatepass")
+
+
+def write_atlas(project: Project, path: Path, *, examples: int = 0, history: bool = False) -> dict[str, Any]:
+    """Write the atlas, checked against its schema, and return it.
+
+    Raises KnownError where it cannot be written; what stood at `path` before stands there then.
+    """
+    document = atlas_document(project, examples=examples, history=history)
+    jsonschema.Draft202012Validator(schema()).validate(document)
+    if path.is_dir():
+        raise KnownError(tr("This is a folder."), where=str(path), fix=tr("Name a file in it."))
+    new = path.with_name(f".{path.name}.{new_id()[:8]}.new")
+    try:
+        new.write_bytes(encode(document))
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True) if path.parent.is_dir() else None
+        raise KnownError(
+            tr("The atlas cannot be written ({reason}).", reason=error.strerror),
+            where=str(path),
+            fix=tr("Check that the folder is there, that the disk has room, and who may write."),
+        ) from error
+    return document

@@ -1,0 +1,187 @@
+"""Looks a project over: damage of the file, references, what is derived, the tree, the log, and a replay of it."""
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from errormap_core.errors import KnownError
+from errormap_core.exporters.atlas import atlas_document, balance, encode
+from errormap_core.project import counting
+from errormap_core.project.schema import add_reserved
+from errormap_core.project.store import UNDO, Project
+from errormap_core.sentences import Sentence, tr
+from errormap_core.taxonomy.edits import Edit, unpack
+from errormap_core.taxonomy.operations import operation_from
+from errormap_core.taxonomy.tree import name_key
+
+PEOPLES = ("decision", "assignment", "record_mark", "record_note", "chosen_threshold", "category", "log")
+
+_DERIVED = (
+    "SELECT record_id, state, analysis_id FROM failure ORDER BY record_id",
+    "SELECT id, counted FROM assignment ORDER BY id",
+)
+
+COMPARED = (
+    "SELECT * FROM category ORDER BY id",
+    "SELECT record_id, source_id, category_id, is_primary, confidence, counted FROM assignment ORDER BY 1, 2, 3, 4",
+    "SELECT * FROM decision ORDER BY proposal_id",
+    "SELECT * FROM record_mark ORDER BY record_id",
+    "SELECT * FROM record_note ORDER BY record_id",
+    "SELECT * FROM chosen_threshold ORDER BY dataset",
+    "SELECT * FROM choice ORDER BY key",
+    "SELECT * FROM analysis ORDER BY id",
+    "SELECT record_id, state, analysis_id FROM failure ORDER BY record_id",
+)
+"""What a replay must give again; the integer keys of assignments may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it should be."""
+
+    sentence: Sentence
+
+
+def check(project: Project, *, replay: bool = False) -> list[Problem]:
+    """What is wrong with a project; `replay` also takes every step of the log again on a copy and compares."""
+    with tempfile.TemporaryDirectory(prefix="errormap-check-") as folder:
+        found = [Problem(s) for s in (*_file(project), *_derived(project, Path(folder)), *_tree(project), *_log(project))]
+        found += [Problem(tr("The counts do not add up: {text}.", text=text)) for text in _balance(project)]
+        if replay:
+            found += [Problem(s) for s in _replayed(project, Path(folder))]
+    return found
+
+
+def _file(project: Project) -> Iterator[Sentence]:
+    for (said,) in project.db.execute("PRAGMA integrity_check"):
+        if said != "ok":
+            yield tr("The file is damaged: {said}.", said=said)
+    for table, row, parent, _ in project.db.execute("PRAGMA foreign_key_check"):
+        yield tr("Row {row} of {table} refers to a row of {parent} that is not there.", row=row, table=table, parent=parent)
+
+
+def copy_of(project: Project, path: Path) -> None:
+    """A copy of the file as it is now."""
+    target = sqlite3.connect(path)
+    try:
+        project.db.conn.backup(target)
+    finally:
+        target.close()
+
+
+def _derived(project: Project, folder: Path) -> Iterator[Sentence]:
+    path = folder / "derived.errormap"
+    copy_of(project, path)
+    with Project.open(path) as copy:
+        with copy.writing() as db:
+            counting.refresh(db)
+        for sql in _DERIVED:
+            old, new = project.db.execute(sql).fetchall(), copy.db.execute(sql).fetchall()
+            n = len(set(old) ^ set(new))
+            if n:
+                yield tr("{n:,} derived rows are not what the rules give ({sql}).", n=n, sql=sql.split(" FROM ")[1].split()[0])
+
+
+def _tree(project: Project) -> Iterator[Sentence]:
+    tree = project.tree
+    reached = {category.id for category in tree}
+    live = {c for (c,) in project.db.execute("SELECT id FROM category WHERE retired IS NULL")}
+    for category_id in sorted(live - reached):
+        yield tr("The category {id} hangs below none of the tree.", id=category_id)
+    names: set[tuple[str | None, str]] = set()
+    for category in tree:
+        key = (category.parent_id, name_key(category.name))
+        if key in names:
+            yield tr("“{path}” is there twice.", path=tree.path(category.id))
+        names.add(key)
+    for category in tree.retired():
+        seen = {category.id}
+        at = tree.get(category.redirect_to or "")
+        while at is not None and at.redirect_to is not None and at.id not in seen:
+            seen.add(at.id)
+            at = tree.get(at.redirect_to)
+        if at is None or at.retired is not None:
+            yield tr("The redirect of “{name}” leads nowhere.", name=category.name)
+    sql = """SELECT count(*) FROM assignment a JOIN category c ON c.id = a.category_id WHERE c.retired IS NOT NULL"""
+    (n,) = project.db.execute(sql).fetchone()
+    if n:
+        yield tr("{n:,} assignments are in categories that are not in the tree any more.", n=n)
+
+
+def _log(project: Project) -> Iterator[Sentence]:
+    seen: set[str] = set()
+    counter = 0
+    for row in project.db.query("SELECT id, counter, follows, undo_of, seq FROM log ORDER BY seq"):
+        missing = set(json.loads(row["follows"])) - seen
+        if missing or (row["undo_of"] is not None and row["undo_of"] not in seen):
+            yield tr("Step {seq:,} follows a step that is not in the log.", seq=row["seq"])
+        if row["counter"] <= counter:
+            yield tr("The counter of step {seq:,} goes back.", seq=row["seq"])
+        counter = row["counter"]
+        seen.add(row["id"])
+
+
+def _balance(project: Project) -> list[str]:
+    return balance(atlas_document(project))
+
+
+def _replayed(project: Project, folder: Path) -> Iterator[Sentence]:
+    try:
+        with replay(project, folder / "replayed.errormap") as again:
+            for sql in COMPARED:
+                if project.db.execute(sql).fetchall() != again.db.execute(sql).fetchall():
+                    table = sql.split(" FROM ")[1].split()[0]
+                    yield tr("A replay of the log gives another {table}.", table=table)
+            if encode(atlas_document(project)) != encode(atlas_document(again)):
+                yield tr("A replay of the log gives another atlas.")
+    except KnownError as error:
+        yield tr("The log cannot be replayed: {error}", error=error)
+
+
+def replay(project: Project, path: Path) -> Project:
+    """A project at `path` made of the machines' rows of this one and the steps of its log, taken again.
+
+    Each step is planned anew from its arguments, with its actor and time. Raises KnownError where a
+    step is refused now.
+    """
+    copy_of(project, path)
+    with Project.open(path) as copy:
+        _take_people_out(copy)
+    again = Project.open(path)
+    try:
+        ids: dict[str, str] = {}
+        for row in project.db.query("SELECT * FROM log ORDER BY seq"):
+            if row["kind"] == UNDO:
+                change = again.undo_entry(ids[row["undo_of"]], actor=row["actor"], at=row["at"])
+            else:
+                op = operation_from(row["kind"], row["version"], json.loads(row["arguments"]))
+                change = again.apply(op, actor=row["actor"], reason=row["reason"], at=row["at"])
+            ids[row["id"]] = change.entry_id
+    except BaseException:
+        again.close()
+        raise
+    return again
+
+
+def _take_people_out(copy: Project) -> None:
+    """Leave what machines made, and choices as they were before the first step touched them."""
+    first: dict[str, dict[str, object] | None] = {}
+    for (packed,) in copy.db.execute("SELECT edits FROM log ORDER BY seq"):
+        for edit in unpack(packed):
+            if isinstance(edit, Edit) and edit.table == "choice" and edit.key not in first:
+                first[edit.key] = None if edit.before is None else dict(edit.before)
+    copy.db.execute("PRAGMA foreign_keys = OFF")
+    with copy.writing() as db:
+        for table in PEOPLES:
+            db.execute(f"DELETE FROM {table}")
+        db.execute("DELETE FROM sqlite_sequence WHERE name IN ('assignment', 'log')")
+        db.execute("DELETE FROM analysis WHERE source_id IN (SELECT id FROM source WHERE kind = 'annotator')")
+        for key, row in first.items():
+            db.execute("DELETE FROM choice WHERE key = ?", [key])
+            if row is not None:
+                db.table("choice").insert(row)
+        add_reserved(db)
+        counting.refresh(db)

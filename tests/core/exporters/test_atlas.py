@@ -1,0 +1,213 @@
+"""The atlas: what it says adds up, and goes out, in and out again with the same bytes."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from errormap_core.errors import KnownError
+from errormap_core.exporters.atlas import atlas_document, balance, encode, schema, write_atlas
+from errormap_core.importers.atlas import import_atlas, read_atlas
+from errormap_core.project import queries
+from errormap_core.project.check import check
+from errormap_core.project.schema import OTHER_ID
+from errormap_core.project.store import Project
+from errormap_core.taxonomy.operations import AssignFailures, RenameCategory, SetChoice
+from tests.core.building import add_analyses, add_records
+from tests.core.taxonomy.curation import Choices, build
+from tests.core.taxonomy.test_curation import make_project
+
+KINDS = "add rename describe annotate move merge split delete assign unassign mark note analysis threshold choice decide".split()
+
+
+def curated(path: Path, seed: int, *, n: int = 120) -> Project:
+    """A project after `n` random steps, some undone and redone."""
+    project, records, proposals = make_project(path)
+    actor, choices, chance = project.annotator("Ann Bee"), Choices(project, records, proposals), random.Random(seed)
+    for _ in range(n):
+        numbers = [chance.randrange(10**6) for _ in range(3)]
+        try:
+            project.apply(build(choices, chance.choice(KINDS), numbers, ["text", "more"], f"N{chance.randrange(30)}"), actor=actor)
+        except KnownError:
+            continue
+        if chance.random() < 0.2:
+            project.undo(actor=actor)
+            if chance.random() < 0.5:
+                project.redo(actor=actor)
+    return project
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("examples", "history"), [(0, False), (3, True)])
+def test_out_in_and_out_again(tmp_path: Path, seed: int, examples: int, history: bool) -> None:
+    with curated(tmp_path / "a.errormap", seed) as project:
+        first = write_atlas(project, tmp_path / "a.json", examples=examples, history=history)
+        assert balance(first) == []
+        assert check(project, replay=True) == []
+    with Project.create(tmp_path / "b.errormap", title="Another") as other:
+        import_atlas(other, tmp_path / "a.json", actor=other.annotator("Bob"))
+        write_atlas(other, tmp_path / "b.json", examples=examples, history=history)
+        assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+        assert check(other, replay=True) == []
+        before = encode(atlas_document(other))
+        other.undo(actor=other.annotator("Bob"))
+        assert [c.name for c in other.tree] == ["Other", "Hard to Analyze"]
+        other.redo(actor=other.annotator("Bob"))
+        assert encode(atlas_document(other)) == before
+
+
+def test_imported_counts_stand_apart_from_live_ones(tmp_path: Path, analysed: tuple[Project, list[str]]) -> None:
+    project, ids = analysed
+    me = project.annotator("Ann")
+    project.apply(AssignFailures(record_ids=tuple(ids[:5]), category_id=OTHER_ID), actor=me)
+    write_atlas(project, tmp_path / "a.json")
+    with Project.create(tmp_path / "b.errormap") as other:
+        import_atlas(other, tmp_path / "a.json", actor=other.annotator("Bob"))
+        new = add_records(other, [{"example_id": "new"}])
+        add_analyses(other, {new[0]: "Another error"})
+        other.apply(AssignFailures(record_ids=(new[0],), category_id=OTHER_ID), actor=other.annotator("Bob"))
+        document = write_atlas(other, tmp_path / "b.json")
+        item = next(c for c in document["categories"] if c["id"] == OTHER_ID)
+        assert (item["counts"]["own"], item["imported"]["counts"]["own"]) == (1, 5)
+        assert (document["totals"]["failures"], document["imported"]["totals"]["failures"]) == (1, 12)
+        assert balance(document) == []
+    with Project.create(tmp_path / "c.errormap") as third:
+        import_atlas(third, tmp_path / "b.json", actor=third.annotator("Cy"))
+        write_atlas(third, tmp_path / "c.json")
+    assert (tmp_path / "b.json").read_bytes() == (tmp_path / "c.json").read_bytes()
+
+
+def test_each_counted_failure_stands_once(analysed: tuple[Project, list[str]]) -> None:
+    project, ids = analysed
+    me = project.annotator("Ann")
+    project.apply(AssignFailures(record_ids=tuple(ids[:5]), category_id=OTHER_ID), actor=me)
+    document = atlas_document(project)
+    assert document["totals"]["counted"] == 12
+    assert document["totals"]["unplaced"] == 7
+    document["categories"][0]["counts"]["own"] += 1
+    assert balance(document)
+
+
+def test_texts_of_records_only_if_asked_for(analysed: tuple[Project, list[str]]) -> None:
+    project, ids = analysed
+    project.apply(AssignFailures(record_ids=tuple(ids[:5]), category_id=OTHER_ID), actor=project.annotator("Ann"))
+    assert "Answer e01" not in encode(atlas_document(project)).decode()
+    document = atlas_document(project, examples=2)
+    assert [len(c["examples"]) for c in document["categories"]] == [2, 0]
+
+
+def break_at(path: str, value: Any) -> Any:
+    """A change of one field of a document."""
+
+    def change(document: Any) -> None:
+        *way, last = [int(p) if p.isdigit() else p for p in path.split("/")]
+        for part in way:
+            document = document[part]
+        if value is None:
+            del document[last]
+        else:
+            document[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (break_at("format", "other"), "no atlas of ErrorMap Studio"),
+        (break_at("format_version", 9), "format version 9"),
+        (break_at("title", 7), "title: 7 is not of type 'string'"),
+        (break_at("categories/0/name", None), "categories/0: 'name' is a required property"),
+        (break_at("categories/0/extra", 1), "categories/0: Additional properties"),
+        (break_at("categories/1/id", "A"), "categories/1/id: A is there twice"),
+        (break_at("categories/1/parent", "nowhere"), "categories/1/parent: nowhere is no category before this one"),
+        (break_at("categories/0/parent", "B"), "categories/0/parent: B is no category before"),
+        (break_at("categories/1/name", "a"), "categories/1/name: “a” is there twice"),
+        (break_at("categories/2/reserved", "hard"), "categories/2/reserved"),
+        (break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "Y"}]), "redirects/0/to: Y is nowhere"),
+        (break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "X"}]), "redirects/0/to: leads in a circle"),
+    ],
+)
+def test_a_broken_atlas_is_located(project: Project, tmp_path: Path, change: Any, sentence: str) -> None:
+    from errormap_core.taxonomy.operations import AddCategory
+
+    me = project.annotator("Ann")
+    for name in "AB":
+        project.apply(AddCategory(name=name, category_id=name), actor=me)
+    document = write_atlas(project, tmp_path / "a.json")
+    change(document)
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(KnownError) as caught:
+        read_atlas(path)
+    assert sentence in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"", "empty"), (b"{", "line 1, column 2"), (b"[]", "no atlas"), (b"\xff\xfe{", "not UTF-8")],
+)
+def test_what_is_no_atlas(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(KnownError, match=sentence):
+        read_atlas(path)
+
+
+def test_an_atlas_is_not_mixed_into_another_tree(project: Project, tmp_path: Path) -> None:
+    from errormap_core.taxonomy.operations import AddCategory
+
+    me = project.annotator("Ann")
+    write_atlas(project, tmp_path / "a.json")
+    project.apply(AddCategory(name="A"), actor=me)
+    with pytest.raises(KnownError, match="categories of its own"):
+        import_atlas(project, tmp_path / "a.json", actor=me)
+
+
+def test_an_export_that_fails_leaves_what_was_there(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(KnownError, match="cannot be written"):
+        write_atlas(project, tmp_path / "missing" / "a.json")
+    with pytest.raises(KnownError, match="folder"):
+        write_atlas(project, tmp_path)
+    with pytest.raises(KnownError, match="cannot be written"):
+        write_atlas(project, Path("/dev/full/a.json"))
+
+
+def test_check_finds_what_is_wrong(analysed: tuple[Project, list[str]]) -> None:
+    project, ids = analysed
+    me = project.annotator("Ann")
+    assert check(project) == []
+    project.db.execute("UPDATE failure SET state = 'waiting' WHERE record_id = ?", [ids[0]])
+    assert [str(p.sentence) for p in check(project)] == ["2 derived rows are not what the rules give (failure)."]
+    project.db.execute("UPDATE failure SET state = 'analysed' WHERE record_id = ?", [ids[0]])
+    project.apply(RenameCategory(category_id=_add(project, me, "A"), name="B"), actor=me)
+    project.db.execute("UPDATE category SET name = 'Sneaked in' WHERE name = 'B'")
+    assert [str(p.sentence) for p in check(project, replay=True)] == ["A replay of the log gives another category."]
+    project.db.execute("PRAGMA foreign_keys = OFF")
+    project.db.execute("DELETE FROM analysis WHERE record_id = ?", [ids[1]])
+    assert any("refers to a row of analysis" in str(p.sentence) for p in check(project))
+
+
+def _add(project: Project, actor: str, name: str) -> str:
+    from errormap_core.taxonomy.operations import AddCategory
+
+    op = AddCategory(name=name)
+    project.apply(op, actor=actor)
+    return op.category_id
+
+
+def test_settings_are_on_the_title_page(project: Project) -> None:
+    me = project.annotator("Ann")
+    for key, value in {"atlas.title": "T", "atlas.authors": ["A", "B"], "atlas.licence": "CC-BY-4.0"}.items():
+        project.apply(SetChoice(key=key, value=value), actor=me)
+    document = atlas_document(project)
+    assert (document["title"], document["authors"], document["licence"]) == ("T", ["A", "B"], "CC-BY-4.0")
+    assert queries.totals(project.db).n_failures == 0
