@@ -106,9 +106,9 @@ class Session(QObject):
         self._poll.start()
         if project.backup is not None:
             self.told.emit(tr("Brought up to date; a copy of the file as it was is kept: {name}", name=project.backup.name), False)
+        self.select_record(None)
         self.opened.emit()
         self.select_scope(Scope())
-        self.select_record(None)
         self.context_changed.emit()
         return True
 

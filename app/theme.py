@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyqtgraph as pg
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPalette
-from PySide6.QtWidgets import QApplication, QStyleFactory
+from PySide6.QtWidgets import QApplication, QPushButton, QStyleFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,13 @@ class Theme(QObject):
         return round(ROW * max(1.0, self._factor))
 
 
+def make_primary(button: QPushButton) -> None:
+    """Show a button as the one to press; works also after it was shown."""
+    button.setProperty("primary", True)
+    button.style().unpolish(button)
+    button.style().polish(button)
+
+
 def _palette(scheme: Scheme) -> QPalette:
     palette = QPalette()
     role = QPalette.ColorRole
@@ -146,11 +153,13 @@ def _sheet(scheme: Scheme, factor: float) -> str:
         padding: 3px 6px; background: {scheme.surface}; min-height: {row - 10}px; }}
     QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{ border-color: {scheme.accent}; }}
     QTreeView, QTableView, QListView, QTextEdit {{ border: none; background: {scheme.surface}; }}
+    QTreeView::item, QListView::item {{ min-height: {row}px; }}
     QTreeView:focus, QTableView:focus, QListView:focus, QTextEdit:focus {{ border: 1px solid {scheme.accent}; }}
     QHeaderView::section {{ background: {scheme.surface}; color: {scheme.muted}; border: none;
         border-bottom: 1px solid {scheme.line}; padding: 4px 8px; }}
     QDockWidget::title {{ background: {scheme.window}; padding: 6px 8px; }}
     QMainWindow::separator {{ background: {scheme.line}; width: 1px; height: 1px; }}
+    QStatusBar QLabel {{ padding: 0 6px; }}
     QStatusBar {{ border-top: 1px solid {scheme.line}; }}
     QStatusBar::item {{ border: none; }}
     """

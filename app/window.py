@@ -6,7 +6,7 @@ It holds no truth of its own: panes read the project and redraw from the changes
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QTimer, Qt
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QMenu, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from app.commands import BY_ID, COMMANDS, MENUS, Command, Context
@@ -33,6 +33,9 @@ PAGES: tuple[tuple[str, Sentence], ...] = (
     ("signatures", tr("Signatures")),
     ("history", tr("History")),
 )
+
+NARROW = 1180
+"""In a window that is less wide than this, in pixels, three columns are too narrow to read in."""
 
 
 class Window(QMainWindow):
@@ -63,6 +66,7 @@ class Window(QMainWindow):
             "review": self.review,
         }
         self._is_closing = False
+        self._is_narrow = False
         self._build()
         self.actions_by_id = self._make_actions()
         self._make_menus()
@@ -96,6 +100,9 @@ class Window(QMainWindow):
         self.setCentralWidget(middle)
         self.left = self._dock("taxonomy", tr("Taxonomy"), self.tree, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.right = self._dock("record", tr("Record"), self.record, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.tree.setMinimumWidth(240)
+        self.record.setMinimumWidth(300)
         self.resizeDocks([self.left, self.right], [340, 480], Qt.Orientation.Horizontal)
         self._saved = QLabel()
         self._saved.setAccessibleName(str(tr("State of the project")))
@@ -319,6 +326,20 @@ class Window(QMainWindow):
         is_open = self.session.is_open
         for dock in (self.left, self.right):
             dock.setVisible(is_open)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow window the record folds under the page."""
+        area = self.dockWidgetArea(self.right)
+        narrow = self.width() < NARROW
+        wanted = Qt.DockWidgetArea.BottomDockWidgetArea if narrow else Qt.DockWidgetArea.RightDockWidgetArea
+        if area != wanted and narrow != self._is_narrow:
+            is_hidden = self.right.isHidden()
+            self.addDockWidget(wanted, self.right)
+            self.right.setVisible(not is_hidden)
+            self.resizeDocks([self.right], [self.height() // 3 if narrow else 480],
+                             Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)  # fmt: skip
+        self._is_narrow = narrow
+        super().resizeEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():

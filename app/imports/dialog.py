@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.session import Session
+from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.importers.errormap_csv import Preview, preview
 from errormap_core.sentences import tr, trn
@@ -83,7 +84,7 @@ class ImportDialog(QDialog):
         form.addRow(str(tr("Sampling")), sampling)
         buttons = QDialogButtonBox(self)
         self.ok = buttons.addButton(str(tr("Import")), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.ok.setProperty("primary", True)
+        make_primary(self.ok)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self._start)
         buttons.rejected.connect(self.reject)

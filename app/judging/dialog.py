@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.session import Session
+from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import totals
 from errormap_core.sentences import tr, trn
@@ -75,7 +76,7 @@ class JudgeDialog(QDialog):
         form.addRow("", self.offload)
         buttons = QDialogButtonBox(self)
         self.ok = buttons.addButton(str(tr("Run the judge")), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.ok.setProperty("primary", True)
+        make_primary(self.ok)
         self.ok.setEnabled(bool(waiting or failed))
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self._start)

@@ -22,12 +22,13 @@ from app.empty import EmptyState
 from app.records.list_model import STATE_NAMES, FailureListModel
 from app.records.place_dialog import PlaceDialog
 from app.session import Scope, Session
-from errormap_core.project.queries import failure_ids, models, record_detail, totals
+from errormap_core.project.queries import datasets, failure_ids, models, record_detail, totals
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import AnnotateRecord, AssignFailures, MarkRecords, UnassignFailures
 
 SEARCH_AFTER_MS = 200
+DATASET = 4  # the column, hidden where there is one dataset only
 _LISTED = {"assignment", "record_mark", "chosen_threshold", "choice", "analysis"}
 """Edits of these tables can change which failures a list holds."""
 
@@ -65,6 +66,7 @@ class RecordsPage(QWidget):
         self._count = QLabel(self)
         head = QHBoxLayout()
         head.setContentsMargins(12, 8, 12, 8)
+        head.setSpacing(12)
         head.addWidget(self._title, 1)
         head.addWidget(self._count)
         head.addWidget(self.by_model)
@@ -184,6 +186,7 @@ class RecordsPage(QWidget):
         for row in models(project.reader):
             self.by_model.addItem(row.name, row.name)
         self.by_model.blockSignals(False)
+        self.table.setColumnHidden(DATASET, len(datasets(project.reader)) < 2)
         self.search.blockSignals(True)
         self.search.clear()
         self.search.blockSignals(False)
@@ -226,10 +229,13 @@ class RecordsPage(QWidget):
         self._title.setFont(theme.font(size=1.1, semibold=True))
         self.table.verticalHeader().setDefaultSectionSize(theme.row_height())
         header = self.table.horizontalHeader()
-        em = self.fontMetrics().horizontalAdvance("m")
-        for column, width in enumerate((26, 18, 14, 14, 12, 5)):
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(40)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        em = self.fontMetrics().horizontalAdvance("0")
+        for column, width in ((1, 19), (2, 12), (3, 14), (4, 12), (5, 7)):
             header.resizeSection(column, em * width)
-        header.setStretchLastSection(True)
 
     # Selection
 

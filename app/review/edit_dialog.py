@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.theme import make_primary
 from errormap_core.project.proposing import ProposalRow
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import Ruling
@@ -53,7 +54,7 @@ class EditDialog(QDialog):
             self.description.hide()
         buttons = QDialogButtonBox(self)
         self.ok = buttons.addButton(str(tr("Accept")), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.ok.setProperty("primary", True)
+        make_primary(self.ok)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QListWidget,
     QListWidgetItem,
@@ -64,6 +65,8 @@ class ReviewPage(QWidget):
         self.members.currentItemChanged.connect(self._on_member)
         self._members_title = QLabel(self)
         self._buttons: dict[str, QPushButton] = {}
+        self._all = QPushButton(str(tr("Accept all  Ctrl+⏎")), self)
+        self._all.clicked.connect(lambda _=False: self.accept_all())
         card = QWidget(self)
         column = QVBoxLayout(card)
         column.setContentsMargins(24, 16, 24, 16)
@@ -74,11 +77,22 @@ class ReviewPage(QWidget):
         column.addWidget(self._members_title)
         column.addWidget(self.members, 1)
         split = QSplitter(Qt.Orientation.Horizontal, self)
-        split.addWidget(self.list)
+        left = QWidget(self)
+        stack = QVBoxLayout(left)
+        stack.setContentsMargins(0, 0, 0, 8)
+        stack.addWidget(self.list, 1)
+        stack.addWidget(self._all, 0, Qt.AlignmentFlag.AlignHCenter)
+        left.setMinimumWidth(220)
+        split.addWidget(left)
         split.addWidget(card)
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 3)
         split.setChildrenCollapsible(False)
+        split.setSizes([300, 420])
+        header = self.list.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self._empty = EmptyState(self)
         self._layers = QStackedLayout(self)
         self._layers.addWidget(self._empty)
@@ -105,9 +119,6 @@ class ReviewPage(QWidget):
             row.addWidget(button)
             self._buttons[key] = button
         row.addStretch(1)
-        self._all = QPushButton(str(tr("Accept all  Ctrl+⏎")), self)
-        self._all.clicked.connect(lambda _=False: self.accept_all())
-        row.addWidget(self._all)
         return row
 
     def set_menu(self, make: Callable[[], QMenu]) -> None:
@@ -258,7 +269,6 @@ class ReviewPage(QWidget):
         theme = self._session.theme
         self._name.setFont(theme.font(size=HEADING, semibold=True))
         self._members_title.setFont(theme.font(semibold=True))
-        self.list.setColumnWidth(0, 260)
 
     def focus_list(self) -> None:
         self.list.setFocus()

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.session import Session
+from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
 from errormap_core.settings import SETTINGS, Setting
@@ -50,7 +51,7 @@ class SettingsDialog(QDialog):
         self.problem.hide()
         buttons = QDialogButtonBox(self)
         save = buttons.addButton(str(tr("Save")), QDialogButtonBox.ButtonRole.AcceptRole)
-        save.setProperty("primary", True)
+        make_primary(save)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self.save)
         buttons.rejected.connect(self.reject)

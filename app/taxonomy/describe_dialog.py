@@ -1,0 +1,80 @@
+"""Description and notes of a category, beside what is known of it: aliases, who proposed and who decided it."""
+
+import json
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+from app.session import Session
+from app.theme import make_primary
+from errormap_core.sentences import tr, trn
+from errormap_core.taxonomy.operations import AnnotateCategory, DescribeCategory
+
+
+class DescribeDialog(QDialog):
+    """Two texts; only what was changed is saved."""
+
+    def __init__(self, session: Session, category_id: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        project = session.project
+        assert project is not None
+        self._session = session
+        self._category = project.tree.live(category_id)
+        self.setWindowTitle(str(tr("Describe “{name}”", name=self._category.name)))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(600, 480)
+        self.description = QPlainTextEdit(self._category.description, self)
+        self.notes = QPlainTextEdit(self._category.notes, self)
+        for field in (self.description, self.notes):
+            field.setTabChangesFocus(True)
+        self.notes.setPlaceholderText(str(tr("What belongs, what does not, examples: for annotators")))
+        self._words = QLabel(self)
+        self._words.setForegroundRole(self._words.foregroundRole().PlaceholderText)
+        self.description.textChanged.connect(self._count)
+        self._count()
+        form = QFormLayout()
+        form.addRow(str(tr("&Description")), self.description)
+        form.addRow("", self._words)
+        form.addRow(str(tr("&Notes")), self.notes)
+        aliases = json.loads(self._category.aliases)
+        if aliases:
+            form.addRow(str(tr("Also called")), self._said(", ".join(aliases)))
+        provenance = json.loads(self._category.provenance)
+        if provenance:
+            text = tr(
+                "Proposed by {proposed}, decided by {decided} on {at}",
+                proposed=provenance["proposed_by"]["name"],
+                decided=provenance["decided_by"]["name"],
+                at=provenance["decided_at"][:16].replace("T", " "),
+            )
+            form.addRow(str(tr("Origin")), self._said(str(text)))
+        form.addRow(str(tr("Id")), self._said(self._category.id))
+        buttons = QDialogButtonBox(self)
+        save = buttons.addButton(str(tr("Save")), QDialogButtonBox.ButtonRole.AcceptRole)
+        make_primary(save)
+        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self._save)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.addLayout(form)
+        column.addWidget(buttons)
+
+    def _said(self, text: str) -> QLabel:
+        label = QLabel(text, self)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setWordWrap(True)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return label
+
+    def _count(self) -> None:
+        n = len(self.description.toPlainText().split())
+        self._words.setText(str(trn("{n:,} word; about 30 read well", "{n:,} words; about 30 read well", n)))
+
+    def _save(self) -> None:
+        key = self._category.id
+        if self.description.toPlainText().strip() != self._category.description:
+            self._session.apply(DescribeCategory(category_id=key, description=self.description.toPlainText()))
+        if self.notes.toPlainText().strip() != self._category.notes:
+            self._session.apply(AnnotateCategory(category_id=key, notes=self.notes.toPlainText()))
+        self.accept()

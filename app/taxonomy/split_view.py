@@ -1,0 +1,229 @@
+"""The one split view: failures and children of a category at the left, the new categories at the right."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QButtonGroup,
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QRadioButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.session import Session
+from app.theme import make_primary
+from errormap_core.errors import KnownError
+from errormap_core.project.queries import failure_ids, failure_rows
+from errormap_core.sentences import tr, trn
+from errormap_core.taxonomy.operations import Part, SplitCategory
+
+KEY = Qt.ItemDataRole.UserRole
+"""(kind, id) of an item: ('record', id) or ('category', id)."""
+
+
+class SplitView(QDialog):
+    """Choose at the left, put into a part; names are edited in place (F2); the button splits."""
+
+    def __init__(self, session: Session, category_id: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        project = session.project
+        assert project is not None
+        self._session, self._project = session, project
+        self._category = project.tree.live(category_id)
+        self.setWindowTitle(str(tr("Split “{name}”", name=self._category.name)))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(1060, 660)
+        self.filter = QLineEdit(self)
+        self.filter.setPlaceholderText(str(tr("Find among them")))
+        self.filter.setAccessibleName(str(tr("Find among the failures and children")))
+        self.filter.textChanged.connect(self._look_for)
+        self.rest = QListWidget(self)
+        self.rest.setAccessibleName(str(tr("Failures and children that stay")))
+        self.rest.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.rest.setUniformItemSizes(True)
+        self.rest.itemSelectionChanged.connect(self._show_record)
+        self.parts = QTreeWidget(self)
+        self.parts.setAccessibleName(str(tr("New categories")))
+        self.parts.setHeaderHidden(True)
+        self.parts.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.parts.setEditTriggers(
+            QAbstractItemView.EditTrigger.EditKeyPressed | QAbstractItemView.EditTrigger.DoubleClicked
+        )
+        self.new = QPushButton(str(tr("&New category of the selection →")), self)
+        self.put = QPushButton(str(tr("&Put into the chosen one →")), self)
+        self.back = QPushButton(str(tr("← &Take back")), self)
+        self.new.clicked.connect(self.add_part)
+        self.put.clicked.connect(self.put_selected)
+        self.back.clicked.connect(self.take_back)
+        self.beside = QRadioButton(str(tr("&beside it")), self)
+        self.below = QRadioButton(str(tr("be&low it")), self)
+        self.beside.setChecked(True)
+        places = QButtonGroup(self)
+        places.addButton(self.beside)
+        places.addButton(self.below)
+        if self._category.reserved == "hard":
+            self.below.setEnabled(False)
+        self.effect = QLabel(self)
+        self.effect.setWordWrap(True)
+        self.effect.setAccessibleName(str(tr("What the split touches")))
+        self._build()
+        self._fill()
+        self.parts.itemChanged.connect(lambda *_: self._preview())
+        places.idToggled.connect(lambda _, on: self._preview() if on else None)
+        self._preview()
+
+    def _build(self) -> None:
+        middle = QVBoxLayout()
+        middle.addStretch(1)
+        for button in (self.new, self.put, self.back):
+            middle.addWidget(button)
+        middle.addStretch(2)
+        grid = QGridLayout()
+        self._title = QLabel(self)
+        grid.addWidget(self._title, 0, 0)
+        grid.addWidget(QLabel(str(tr("New categories (F2 renames)")), self), 0, 2)
+        left = QVBoxLayout()
+        left.addWidget(self.filter)
+        left.addWidget(self.rest, 1)
+        grid.addLayout(left, 1, 0)
+        grid.addLayout(middle, 1, 1)
+        grid.addWidget(self.parts, 1, 2)
+        grid.setColumnStretch(0, 3)
+        grid.setColumnStretch(2, 3)
+        where = QHBoxLayout()
+        where.addWidget(QLabel(str(tr("They stand")), self))
+        where.addWidget(self.beside)
+        where.addWidget(self.below)
+        where.addStretch(1)
+        buttons = QDialogButtonBox(self)
+        self.ok = buttons.addButton(str(tr("Split")), QDialogButtonBox.ButtonRole.AcceptRole)
+        make_primary(self.ok)
+        self.ok.setAutoDefault(False)
+        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self._split)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(12)
+        column.addLayout(grid, 1)
+        column.addLayout(where)
+        column.addWidget(self.effect)
+        column.addWidget(buttons)
+
+    def _fill(self) -> None:
+        """Children first, then the failures that the category itself holds."""
+        tree = self._project.tree
+        for child in tree.children(self._category.id):
+            self.rest.addItem(self._item(("category", child), str(tr("▸ {name}", name=tree.live(child).name))))
+        ids = failure_ids(self._project.reader, category_ids=[self._category.id])
+        rows = failure_rows(self._project.reader, ids)
+        for record_id in ids:
+            row = rows.get(record_id)
+            if row is not None:
+                item = self._item(("record", record_id), f"{row.error_title or row.example_id}  ·  {row.model}")
+                item.setToolTip(row.error_summary)
+                self.rest.addItem(item)
+
+    def _item(self, key: tuple[str, str], text: str) -> QListWidgetItem:
+        item = QListWidgetItem(text)
+        item.setData(KEY, key)
+        return item
+
+    def _look_for(self, text: str) -> None:
+        wanted = text.casefold()
+        for row in range(self.rest.count()):
+            item = self.rest.item(row)
+            item.setHidden(wanted not in f"{item.text()} {item.toolTip()}".casefold())
+
+    def _show_record(self) -> None:
+        item = self.rest.currentItem()
+        if item is not None and item.data(KEY)[0] == "record":
+            self._session.select_record(item.data(KEY)[1])
+
+    # Parts
+
+    def add_part(self) -> None:
+        """A new category of what is selected, its name ready to be edited."""
+        n = self.parts.topLevelItemCount() + 1
+        part = QTreeWidgetItem([str(tr("{name} {n}", name=self._category.name, n=n))])
+        part.setFlags(part.flags() | Qt.ItemFlag.ItemIsEditable)
+        self.parts.addTopLevelItem(part)
+        part.setExpanded(True)
+        self._put_into(part)
+        self.parts.setCurrentItem(part)
+        self.parts.editItem(part, 0)
+
+    def put_selected(self) -> None:
+        """Put what is selected at the left into the chosen part."""
+        part = self.parts.currentItem()
+        if part is not None:
+            self._put_into(part.parent() or part)
+
+    def _put_into(self, part: QTreeWidgetItem) -> None:
+        for item in self.rest.selectedItems():
+            if item.isHidden():
+                continue
+            child = QTreeWidgetItem([item.text()])
+            child.setData(0, KEY, item.data(KEY))
+            child.setToolTip(0, item.toolTip())
+            child.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+            part.addChild(child)
+            self.rest.takeItem(self.rest.row(item))
+        self._preview()
+
+    def take_back(self) -> None:
+        """Put chosen failures back to the left; of a chosen part, all of them, and the part goes."""
+        for item in self.parts.selectedItems():
+            above = item.parent()
+            children = [item] if above is not None else [item.child(i) for i in range(item.childCount())]
+            for child in children:
+                back = self._item(child.data(0, KEY), child.text(0))
+                back.setToolTip(child.toolTip(0))
+                self.rest.addItem(back)
+            if above is not None:
+                above.removeChild(item)
+            else:
+                self.parts.takeTopLevelItem(self.parts.indexOfTopLevelItem(item))
+        self._preview()
+
+    def operation(self) -> SplitCategory:
+        """The split as it is chosen now."""
+        made = []
+        for place in range(self.parts.topLevelItemCount()):
+            item = self.parts.topLevelItem(place)
+            keys = [item.child(i).data(0, KEY) for i in range(item.childCount())]
+            records = tuple(key for kind, key in keys if kind == "record")
+            children = tuple(key for kind, key in keys if kind == "category")
+            made.append(Part(name=item.text(0), record_ids=records, child_ids=children))
+        return SplitCategory(category_id=self._category.id, parts=tuple(made), is_below=self.below.isChecked())
+
+    def _preview(self) -> None:
+        n_left, n = self.rest.count(), self.parts.topLevelItemCount()
+        self._title.setText(str(trn("{n:,} stays in “{name}”", "{n:,} stay in “{name}”", n_left, name=self._category.name)))
+        self.ok.setText(str(trn("Split off {n:,} category", "Split off {n:,} categories", n)))
+        if not n:
+            self.effect.setText(str(tr("Select failures or children at the left, then make a new category of them.")))
+            self.ok.setEnabled(False)
+            return
+        try:
+            effect = self._project.preview(self.operation(), actor=self._session.actor)
+        except KnownError as error:
+            self.effect.setText(f"⚠  {error}")
+            self.ok.setEnabled(False)
+            return
+        self.effect.setText(" ".join(str(s) for s in effect.sentences()) or str(tr("Moves no failure.")))
+        self.ok.setEnabled(True)
+
+    def _split(self) -> None:
+        if self._session.apply(self.operation()) is not None:
+            self.accept()

@@ -1,0 +1,312 @@
+"""The Qt model of the tree: ids, counts and shares, kept in step with the project by the changes that it tells.
+
+A change is followed as insertions, moves and removals, never as a reset; what the tree looks like after
+it is asked of the project, so that any number of edits are followed at once.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import QAbstractItemModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QFont
+
+from app.records.list_model import RECORDS_MIME
+from errormap_core.errors import KnownError
+from errormap_core.measures.shares import subtree_counts
+from errormap_core.project.queries import own_counts, totals
+from errormap_core.project.store import Project
+from errormap_core.sentences import tr
+from errormap_core.taxonomy.category_operations import moves_to
+from errormap_core.taxonomy.edits import Change, Edit
+from errormap_core.taxonomy.operations import AssignFailures, MoveCategories, Operation, RenameCategory
+from errormap_core.taxonomy.tree import Tree
+
+CATEGORIES_MIME = "application/x-errormap-categories"
+"""Dragged categories: a JSON list of ids."""
+
+NAME, COUNT, SHARE = range(3)
+
+ID_ROLE = Qt.ItemDataRole.UserRole
+SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+
+Index = QModelIndex | QPersistentModelIndex
+
+_TOP = QModelIndex()
+
+
+class TreeModel(QAbstractItemModel):
+    """Categories in columns name, failures (of the subtree), share (of all counted failures)."""
+
+    def __init__(self, apply: Callable[[Operation], object], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._apply = apply
+        self._project: Project | None = None
+        self._children: dict[str | None, list[str]] = {}
+        self._parents: dict[str, str | None] = {}
+        self._handles: dict[str, int] = {}
+        self._by_handle: dict[int, str] = {}
+        self._counts: dict[str, int] = {}
+        self._n_counted = 0
+        self.marked: str | None = None
+        self.can_edit = False
+
+    # Following the project
+
+    def show(self, project: Project | None, *, can_edit: bool) -> None:
+        """Show another project, or none."""
+        self.beginResetModel()
+        self._project, self.can_edit = project, can_edit
+        self._children, self._parents, self.marked = {}, {}, None
+        if project is not None:
+            for category in project.tree:
+                self._children.setdefault(category.parent_id, []).append(category.id)
+                self._parents[category.id] = category.parent_id
+        self._read_counts()
+        self.endResetModel()
+
+    def follow(self, change: Change) -> None:
+        """Redraw from what a change did to categories."""
+        touched = {e.key for e in change.edits if isinstance(e, Edit) and e.table == "category"}
+        tree = self._tree()
+        if tree is None or not touched:
+            return
+        parents = {self._parents[c] for c in touched if c in self._parents}
+        parents |= {c.parent_id for c in map(tree.get, touched) if c is not None and c.retired is None}
+        for parent in self._top_down(tree, parents):
+            self._reconcile(parent, tree)
+        for category_id in sorted(touched, key=self._depth, reverse=True):
+            if category_id in self._parents and category_id not in tree:
+                self._remove(category_id)
+        for category_id in touched:
+            if category_id in self._parents:
+                self._repaint(category_id)
+
+    def _top_down(self, tree: Tree, parents: set[str | None]) -> list[str | None]:
+        live = [p for p in parents if p is not None and p in tree]
+        live.sort(key=tree.depth)
+        return [*([None] if None in parents else []), *live]
+
+    def _depth(self, category_id: str) -> int:
+        depth, at = 0, self._parents.get(category_id)
+        while at is not None:
+            depth, at = depth + 1, self._parents.get(at)
+        return depth
+
+    def _reconcile(self, parent: str | None, tree: Tree) -> None:
+        """Make the children of `parent` those that the tree has; ones that go stay behind at the end."""
+        if parent is not None and parent not in self._parents:
+            return  # its own parent is reconciled first and brings it
+        for row, wanted in enumerate(tree.children(parent)):
+            here = self._children.setdefault(parent, [])
+            if row < len(here) and here[row] == wanted:
+                continue
+            if wanted in self._parents:
+                self._move(wanted, parent, row)
+            else:
+                self._insert(wanted, parent, row, tree)
+
+    def _insert(self, category_id: str, parent: str | None, row: int, tree: Tree) -> None:
+        self.beginInsertRows(self.index_of(parent), row, row)
+        self._children.setdefault(parent, []).insert(row, category_id)
+        self._parents[category_id] = parent
+        self.endInsertRows()
+        self._reconcile(category_id, tree)
+
+    def _move(self, category_id: str, parent: str | None, row: int) -> None:
+        old = self._parents[category_id]
+        at = self._children[old].index(category_id)
+        if not self.beginMoveRows(self.index_of(old), at, at, self.index_of(parent), row):
+            return
+        self._children[old].pop(at)
+        self._children.setdefault(parent, []).insert(row, category_id)
+        self._parents[category_id] = parent
+        self.endMoveRows()
+
+    def _remove(self, category_id: str) -> None:
+        parent = self._parents[category_id]
+        row = self._children[parent].index(category_id)
+        self.beginRemoveRows(self.index_of(parent), row, row)
+        self._children[parent].pop(row)
+        self._children.pop(category_id, None)
+        del self._parents[category_id]
+        self.endRemoveRows()
+
+    def refresh_counts(self) -> None:
+        """Read the counts again and repaint the rows whose numbers moved."""
+        before, n_before = self._counts, self._n_counted
+        self._read_counts()
+        for category_id in self._parents:
+            if n_before != self._n_counted or before.get(category_id) != self._counts.get(category_id):
+                self.dataChanged.emit(self.index_of(category_id, COUNT), self.index_of(category_id, SHARE))
+
+    def _read_counts(self) -> None:
+        self._counts, self._n_counted = {}, 0
+        if self._project is not None:
+            self._counts = subtree_counts(self._project.tree, own_counts(self._project.reader))
+            self._n_counted = totals(self._project.reader).n_counted
+
+    def mark(self, category_id: str | None) -> None:
+        """Mark the category that holds the record which is read."""
+        before, self.marked = self.marked, category_id
+        for changed in {before, category_id}:
+            if changed is not None and changed in self._parents:
+                self._repaint(changed)
+
+    def _repaint(self, category_id: str) -> None:
+        self.dataChanged.emit(self.index_of(category_id), self.index_of(category_id, SHARE))
+
+    def _tree(self) -> Tree | None:
+        return None if self._project is None else self._project.tree
+
+    # Indexes
+
+    def _handle(self, category_id: str) -> int:
+        if category_id not in self._handles:
+            handle = len(self._handles) + 1
+            self._handles[category_id] = handle
+            self._by_handle[handle] = category_id
+        return self._handles[category_id]
+
+    def id_at(self, index: Index) -> str | None:
+        """Category of an index; None for the root."""
+        return self._by_handle.get(index.internalId()) if index.isValid() else None
+
+    def index_of(self, category_id: str | None, column: int = 0) -> QModelIndex:
+        """Index of a category; invalid for the root and for what is not shown."""
+        if category_id is None or category_id not in self._parents:
+            return QModelIndex()
+        row = self._children[self._parents[category_id]].index(category_id)
+        return self.createIndex(row, column, self._handle(category_id))
+
+    def index(self, row: int, column: int, parent: Index = _TOP) -> QModelIndex:
+        children = self._children.get(self.id_at(parent), [])
+        if not (0 <= row < len(children) and 0 <= column < 3) or (parent.isValid() and parent.column() != 0):
+            return QModelIndex()
+        return self.createIndex(row, column, self._handle(children[row]))
+
+    def parent(self, index: Index = _TOP) -> QModelIndex:  # type: ignore[override]
+        category_id = self.id_at(index)
+        return self.index_of(self._parents.get(category_id)) if category_id is not None else QModelIndex()
+
+    def rowCount(self, parent: Index = _TOP) -> int:
+        if parent.isValid() and parent.column() != 0:
+            return 0
+        return len(self._children.get(self.id_at(parent), []))
+
+    def columnCount(self, parent: Index = _TOP) -> int:
+        return 3
+
+    # What is painted
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        category_id = self.id_at(index)
+        tree = self._tree()
+        category = tree.get(category_id) if tree is not None and category_id is not None else None
+        if category is None:
+            return None
+        count = self._counts.get(category.id, 0)
+        column = index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return (category.name, f"{count:,}", f"{count / self._n_counted:.1%}" if self._n_counted else "")[column]
+        if role == Qt.ItemDataRole.EditRole and column == NAME:
+            return category.name
+        if role == ID_ROLE:
+            return category.id
+        if role == SORT_ROLE:
+            return category.name.casefold() if column == NAME else count
+        if role == Qt.ItemDataRole.TextAlignmentRole and column != NAME:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{category.name}\n{category.description}" if category.description else category.name
+        if role == Qt.ItemDataRole.FontRole:
+            font = QFont()
+            font.setItalic(category.reserved is not None)
+            font.setBold(category.id == self.marked)
+            return font if category.reserved is not None or category.id == self.marked else None
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return str(tr("{name}, {count:,} failures", name=category.name, count=count))
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal:
+            if role == Qt.ItemDataRole.DisplayRole:
+                return str((tr("Category"), tr("Failures"), tr("Share"))[section])
+            if role == Qt.ItemDataRole.TextAlignmentRole and section != NAME:
+                return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        if not self.can_edit:
+            return flags if index.isValid() else Qt.ItemFlag.NoItemFlags
+        flags |= Qt.ItemFlag.ItemIsDropEnabled
+        category_id, tree = self.id_at(index), self._tree()
+        category = tree.get(category_id) if tree is not None and category_id is not None else None
+        if category is None:
+            return Qt.ItemFlag.ItemIsDropEnabled
+        if category.reserved is None:
+            flags |= Qt.ItemFlag.ItemIsDragEnabled
+            if index.column() == NAME:
+                flags |= Qt.ItemFlag.ItemIsEditable
+        return flags
+
+    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """A name that was edited in place becomes an operation; what is refused is told by the session."""
+        category_id, tree = self.id_at(index), self._tree()
+        if role != Qt.ItemDataRole.EditRole or category_id is None or tree is None:
+            return False
+        if str(value).strip() == tree.live(category_id).name:
+            return False
+        return self._apply(RenameCategory(category_id=category_id, name=str(value))) is not None
+
+    # Dragging
+
+    def supportedDropActions(self) -> Qt.DropAction:
+        return Qt.DropAction.MoveAction | Qt.DropAction.CopyAction
+
+    def mimeTypes(self) -> list[str]:
+        return [CATEGORIES_MIME, RECORDS_MIME]
+
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
+        data = QMimeData()
+        ids = list(dict.fromkeys(i for i in map(self.id_at, indexes) if i is not None))
+        data.setData(CATEGORIES_MIME, json.dumps(ids).encode())
+        return data
+
+    def canDropMimeData(self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: Index) -> bool:
+        """Ask what the operation asks: a drop that it would refuse is refused while dragging."""
+        tree = self._tree()
+        if tree is None or not self.can_edit:
+            return False
+        if data.hasFormat(RECORDS_MIME):
+            return parent.isValid() and row == -1
+        if not data.hasFormat(CATEGORIES_MIME):
+            return False
+        try:
+            return bool(moves_to(tree, dragged_ids(data), self.id_at(parent)))
+        except KnownError:
+            return False
+
+    def dropMimeData(self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: Index) -> bool:
+        if not self.canDropMimeData(data, action, row, column, parent):
+            return False
+        target = self.id_at(parent)
+        if data.hasFormat(RECORDS_MIME) and target is not None:
+            ids = json.loads(data.data(RECORDS_MIME).data())
+            self._apply(AssignFailures(record_ids=tuple(ids), category_id=target))
+            return False  # the change redraws; the view must not take rows away itself
+        moving = dragged_ids(data)
+        index = None
+        if row >= 0:
+            index = sum(1 for c in self._children.get(target, [])[:row] if c not in moving)
+        self._apply(MoveCategories(category_ids=tuple(moving), parent_id=target, index=index))
+        return False
+
+
+def dragged_ids(data: QMimeData) -> list[str]:
+    """Ids of the categories that are dragged; none where something else is."""
+    if not data.hasFormat(CATEGORIES_MIME):
+        return []
+    ids: list[str] = json.loads(data.data(CATEGORIES_MIME).data())
+    return ids

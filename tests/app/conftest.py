@@ -1,0 +1,40 @@
+"""Fixtures of the window's tests: the real window, offscreen, on a real project file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from app.start.run import make_window
+from app.window import Window
+from errormap_core.settings import UserSettings
+from tests.core.building import add_proposals
+from tests.core.taxonomy.test_curation import make_project
+
+
+@pytest.fixture
+def window(qtbot: Any, tmp_path: Path) -> Iterator[Window]:
+    """The window as it starts, without a project."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    made = make_window(app, UserSettings(tmp_path / "settings.json"))
+    made.show()
+    yield made
+    made.session.tasks.cancel_all()
+    made.close()
+    made.deleteLater()
+    qtbot.wait(1)
+
+
+@pytest.fixture
+def opened(window: Window, tmp_path: Path) -> tuple[Window, list[str]]:
+    """The window on a project with 24 analysed failures and four proposals, and the failures' ids."""
+    project, ids, _ = make_project(tmp_path / "test.errormap")
+    project.close()
+    assert window.session.open(tmp_path / "test.errormap")
+    return window, ids
+
+
+__all__ = ["add_proposals"]
