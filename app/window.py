@@ -34,6 +34,8 @@ PAGES: tuple[tuple[str, Sentence], ...] = (
     ("history", tr("History")),
 )
 
+LEAST_PAGE = 400
+
 NARROW = 1180
 """In a window that is less wide than this, in pixels, three columns are too narrow to read in."""
 
@@ -87,7 +89,9 @@ class Window(QMainWindow):
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(str(tr("Pages")))
         for key, title in PAGES:
-            self.tabs.addTab(getattr(self, key), str(title))
+            page: QWidget = getattr(self, key)
+            page.setMinimumWidth(LEAST_PAGE)
+            self.tabs.addTab(page, str(title))
         self._stack = QStackedWidget()
         self._stack.addWidget(self.start)
         self._stack.addWidget(self.tabs)
