@@ -1,0 +1,268 @@
+"""The window as a whole: what is selected in one pane is selected in the others, work runs beside it, errors are sentences."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
+
+from app.imports.dialog import ImportDialog
+from app.judging.dialog import JudgeDialog
+from app.review.edit_dialog import EditDialog
+from app.settings.dialog import SettingsDialog
+from app.start.run import make_window
+from app.window import Window
+from errormap_core.project import queries
+from errormap_core.project.store import Project
+from errormap_core.settings import UserSettings
+from errormap_core.taxonomy.operations import WriteAnalysis
+
+Opened = tuple[Window, list[str]]
+
+HEADER = "example_id,model,input_text,output_text,score,correct_answer\n"
+
+
+def results(path: Path, *, n: int = 6, broken: bool = False) -> Path:
+    """A CSV of `n` answers, every third of them right."""
+    rows = "".join(f"e{i},m{i % 2},What is {i}+{i}?,It is {i}.,{int(i % 3 == 0)},{2 * i}\n" for i in range(n))
+    path.write_text(HEADER + rows + ("e99,m0,Q,A,many,1\n" if broken else ""), encoding="utf-8")
+    return path
+
+
+def project_of(window: Window) -> Project:
+    assert window.session.project is not None
+    return window.session.project
+
+
+def test_every_pane_says_what_to_do_next(window: Window, tmp_path: Path) -> None:
+    assert window.session.create(tmp_path / "empty.errormap")
+    assert "Import" in window.review._empty.text
+    assert "Import a CSV" in window.records._empty.text
+    assert "Select a failure" in window.record._empty.text
+    window.signatures.reload()
+    assert "Shares appear here" in window.signatures._empty.text
+    window.history.reload()
+    assert "No step was taken yet" in window.history._empty.text
+
+
+def test_what_is_selected_in_one_pane_is_selected_in_the_others(opened: Opened) -> None:
+    window, ids = opened
+    window.review.accept_all()
+    tree = project_of(window).tree
+    reading = next(c.id for c in tree if c.name == "Reading")
+    window.tree.select([reading])
+    held = queries.failure_ids(project_of(window).db, category_ids=[reading])
+    assert window.records.model.ids() == held
+    assert window.record.detail is not None and window.record.detail.id == held[0]
+    assert window.tree.model.marked == reading
+    window.records.next()
+    assert window.record.detail.id == held[1]
+    window.session.select_record(held[3])
+    assert window.records.table.currentIndex().row() == 3
+    window.session.select_categories([])
+    assert window.tree.selected_ids() == []
+    assert len(window.records.model.ids()) == 24
+
+
+def test_a_proposal_shows_its_typical_failures(opened: Opened) -> None:
+    window, ids = opened
+    assert window.session.proposal_id is not None
+    assert window.record.detail is not None and window.record.detail.id == ids[0]
+    window.review.members.setCurrentRow(2)
+    assert window.record.detail.id == ids[2]
+
+
+def test_evidence_is_marked_only_where_it_is_found(opened: Opened) -> None:
+    window, ids = opened
+    criteria = [
+        {"criterion": "Reads", "present_in_wrong": True, "quality": "incorrect", "evidence": "Answer  E00", "comment": "no"},
+        {"criterion": "Adds", "present_in_wrong": True, "quality": "correct", "evidence": "never said", "comment": ""},
+    ]
+    op = WriteAnalysis(
+        record_id=ids[0], verdict="error", error_title="Misread", error_summary="It did not read.", required_criteria=criteria
+    )
+    window.session.apply(op)
+    window.session.select_record(None)
+    window.session.select_record(ids[0])
+    text = window.record.text.toPlainText()
+    assert "Misread" in text and "“never said”  (not found in the answer)" in text
+    document = window.record.text.document()
+    place = text.index("Answer e00")
+    cursor = window.record.text.textCursor()
+    cursor.setPosition(place + 2)
+    colour = cursor.charFormat().background().color().name()
+    assert colour == window.theme.scheme.evidence
+    cursor.setPosition(text.index("Question e00") + 2)
+    assert cursor.charFormat().background().style() == Qt.BrushStyle.NoBrush
+    assert document.blockCount() > 8
+
+
+def test_texts_of_records_are_never_markup(window: Window, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(HEADER + 'e1,m,"<b>bold</b> {x} %s","<img src=x>&amp;",0,\n', encoding="utf-8")
+    project = Project.create(tmp_path / "x.errormap")
+    from errormap_core.importers.importing import import_files
+
+    for _ in import_files(project, [path]):
+        pass
+    project.close()
+    window.session.open(tmp_path / "x.errormap")
+    text = window.record.text.toPlainText()
+    assert "<b>bold</b> {x} %s" in text and "<img src=x>&amp;" in text
+
+
+def test_proposals_are_decided_by_a_key_each(opened: Opened, qtbot: Any) -> None:
+    window, _ = opened
+    window.show_page("review")
+    window.review.list.setFocus()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    n = window.review.n_pending
+    qtbot.keyClick(window.review.list, Qt.Key.Key_S)
+    assert window.review.n_pending == n
+    qtbot.keyClick(window.review.list, Qt.Key.Key_X)
+    assert window.review.n_pending == n - 1
+    qtbot.keyClick(window.review.list, Qt.Key.Key_Return)
+    names = [c.name for c in project_of(window).tree if c.reserved is None]
+    assert names, "accepting brings the proposals above it"
+    for _ in range(3):
+        qtbot.keyClick(window.review.list, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.review.n_pending == n
+    qtbot.keyClick(window.review.list, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert window.review.n_pending == 0
+    assert "All proposals are decided" in window.review._empty.text or "in no category yet" in window.review._empty.text
+
+
+def test_an_edited_proposal(opened: Opened) -> None:
+    window, ids = opened
+    window.do("review.edit")
+    dialog = window.review.findChild(EditDialog)
+    assert dialog is not None
+    dialog.name.setText("Sums")
+    dialog.members.item(0).setCheckState(Qt.CheckState.Unchecked)
+    assert dialog._count.text() == "5 failures go along"
+    dialog._accept()
+    assert next(c for c in project_of(window).tree).name == "Sums"
+    assert queries.failure_rows(project_of(window).db, [ids[0]])[ids[0]].category_id is None
+
+
+def test_importing_with_a_preview(window: Window, tmp_path: Path, qtbot: Any) -> None:
+    window.session.create(tmp_path / "p.errormap")
+    path = results(tmp_path / "quiz.csv", broken=True)
+    dialog = ImportDialog(window.session, [path], window)
+    assert "6 rows" in dialog.about.text() and "4 fail" in dialog.about.text() and "1 problem" in dialog.about.text()
+    assert "line 8, score: “many” is no number." in dialog.problems.toPlainText()
+    assert dialog.table.rowCount() == 6
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=30_000):
+        dialog._start()
+        assert window.task_strip.text.startswith("Import")
+    qtbot.waitUntil(lambda: len(window.records.model.ids()) == 4, timeout=5000)
+    assert "1 row was left out" in window.strip.text and "line 8" in window.strip.text
+
+
+def test_an_import_that_is_not_possible_is_told_before(window: Window, tmp_path: Path) -> None:
+    window.session.create(tmp_path / "p.errormap")
+    path = tmp_path / "wrong.csv"
+    path.write_text("example,model\n1,2\n", encoding="utf-8")
+    dialog = ImportDialog(window.session, [path], window)
+    assert "columns example_id, input_text, output_text, score are missing" in dialog.about.text()
+    assert not dialog.ok.isEnabled()
+    dialog.reject()
+
+
+def test_a_job_that_fails_is_a_sentence(opened: Opened, qtbot: Any) -> None:
+    window, _ = opened
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=30_000):
+        window.session.tasks.start("export", [str(project_of(window).path), "-o", "/nowhere/atlas.json"])
+    assert "cannot be written" in window.strip.text and "/nowhere/atlas.json" in window.strip.text
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=30_000):
+        job = window.session.tasks.start("import", [str(project_of(window).path), "/nowhere/x.csv"])
+        assert job is not None
+        job.process.kill()
+    assert "ended unexpectedly" in window.strip.text
+
+
+def test_closing_the_window_stops_its_work(opened: Opened, tmp_path: Path, qtbot: Any) -> None:
+    window, _ = opened
+    path = results(tmp_path / "large.csv", n=300_000)
+    job = window.session.tasks.start("import", [str(project_of(window).path), str(path)])
+    assert job is not None
+    qtbot.waitUntil(lambda: job.progress is not None, timeout=20_000)
+    target = project_of(window).path
+    window.close()
+    qtbot.waitUntil(lambda: not window.session.is_open, timeout=10_000)
+    with Project.open(target) as project:
+        assert project.db.execute("SELECT count(*) FROM record WHERE dataset = 'large'").fetchone() == (0,)
+
+
+def test_a_second_window_reads_and_follows(opened: Opened, tmp_path: Path, qtbot: Any) -> None:
+    window, _ = opened
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    second = make_window(app, UserSettings(tmp_path / "other.json"))
+    assert second.session.open(project_of(window).path)
+    assert not second.session.can_edit
+    assert "under way already" in second.strip.text
+    assert "(reading only)" in second.windowTitle()
+    window.review.accept_all()
+    qtbot.waitUntil(lambda: len(project_of(second).tree) == 5, timeout=3000)
+    assert second.tree.model.rowCount() == 4
+    second.close()
+    second.deleteLater()
+    path = project_of(window).path
+    window.session.close()
+    assert window.session.open(path) and window.session.can_edit
+
+
+def test_the_judge_dialog_tells_what_llama_can_do(opened: Opened, qtbot: Any) -> None:
+    window, _ = opened
+    dialog = JudgeDialog(window.session, window)
+    assert "0 failures wait" in dialog.about.text()
+    assert not dialog.ok.isEnabled()
+    qtbot.waitUntil(lambda: "llama-cpp-python 0." in dialog.offload.text(), timeout=20_000)
+    dialog.reject()
+
+
+def test_settings_are_saved_and_a_bad_one_is_told(opened: Opened) -> None:
+    window, _ = opened
+    dialog = SettingsDialog(window.session, window)
+    dialog._fields["atlas.title"][2].__self__.setText("My atlas")  # type: ignore[attr-defined]
+    dialog._fields["user.initials"][2].__self__.setText("ZZ")  # type: ignore[attr-defined]
+    dialog.save()
+    assert project_of(window).setting("atlas.title") == "My atlas"
+    assert window.session.settings["user.initials"] == "ZZ"
+    assert window.step_strip.text == "Set Title"
+    window.do("edit.undo")
+    assert project_of(window).setting("atlas.title") == "test"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_the_look_applies(opened: Opened, scheme: str, factor: float) -> None:
+    window, _ = opened
+    window.theme.apply(scheme, factor)
+    assert window.palette().window().color().name() == window.theme.scheme.window
+    window.theme.apply("light", 1.0)
+
+
+def test_what_can_be_used_has_a_name(opened: Opened) -> None:
+    """Every field, list, tree and button without a text has an accessible name."""
+    window, _ = opened
+    nameless = []
+    for widget in window.findChildren(QWidget):
+        kind = widget.metaObject().className()
+        if kind in ("QLineEdit", "QTableView", "QTreeWidget", "QListWidget", "QTextEdit", "QComboBox", "QTableWidget"):
+            inside = widget.parent() is not None and widget.parent().metaObject().className() in ("QComboBox", "QSpinBox")
+            if not inside and not widget.accessibleName():
+                nameless.append(f"{kind} in {widget.parent()}")
+        if kind in ("QToolButton", "QPushButton") and not widget.text() and not widget.accessibleName():  # type: ignore[attr-defined]
+            if not widget.objectName().startswith(("qt_", "Scroll")):
+                nameless.append(f"{kind} {widget.objectName()} in {widget.parent()}")
+    assert nameless == []
+
+
+def test_labels_show_plain_text_of_the_project(opened: Opened) -> None:
+    window, _ = opened
+    window.tree.select([])
+    assert window.findChildren(QLabel)
