@@ -96,7 +96,9 @@ class Deeds:
         if project is None:
             return
         suggested = str(project.path.with_name(f"{project.path.stem}.atlas.json"))
-        name, _ = QFileDialog.getSaveFileName(self._window, str(tr("Export atlas")), suggested, str(tr("Atlas (*.json)")))
+        name, _ = QFileDialog.getSaveFileName(
+            self._window, str(tr("Export atlas")), suggested, str(tr("Atlas (*.json)"))
+        )
         if name:
             self._session.tasks.start("export", [str(project.path), "-o", name])
 

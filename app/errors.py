@@ -52,9 +52,7 @@ def install(show: Show) -> None:
             )
 
     sys.excepthook = handle
-    threading.excepthook = lambda args: handle(
-        args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
-    )
+    threading.excepthook = lambda args: handle(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
     qInstallMessageHandler(_on_qt)
 
 

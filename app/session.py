@@ -105,7 +105,9 @@ class Session(QObject):
         self._remember(path)
         self._poll.start()
         if project.backup is not None:
-            self.told.emit(tr("Brought up to date; a copy of the file as it was is kept: {name}", name=project.backup.name), False)
+            self.told.emit(
+                tr("Brought up to date; a copy of the file as it was is kept: {name}", name=project.backup.name), False
+            )
         self.select_record(None)
         self.opened.emit()
         self.select_scope(Scope())
@@ -165,7 +167,9 @@ class Session(QObject):
         try:
             step = self.project.undo if which == "undo" else self.project.redo
             if step(actor=self.actor) is None:
-                self.told.emit(tr("There is nothing to undo.") if which == "undo" else tr("There is nothing to redo."), False)
+                self.told.emit(
+                    tr("There is nothing to undo.") if which == "undo" else tr("There is nothing to redo."), False
+                )
         except KnownError as error:
             self.failed.emit(error)
 

@@ -5,7 +5,7 @@ It holds no truth of its own: panes read the project and redraw from the changes
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QEvent, QTimer, Qt
+from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QMenu, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
@@ -60,7 +60,7 @@ class Window(QMainWindow):
         self.strip = MessageStrip(theme)
         self.task_strip = TaskStrip()
         self.step_strip = StepStrip()
-        self._targets = {
+        self._targets: dict[str, object] = {
             "window": self.deeds,
             "tree": self.tree,
             "records": self.records,
@@ -82,9 +82,7 @@ class Window(QMainWindow):
     # Building
 
     def _build(self) -> None:
-        self.start = StartPage(
-            self.theme, new=self.deeds.new, open_=self.deeds.open, sample=self.deeds.open_sample
-        )
+        self.start = StartPage(self.theme, new=self.deeds.new, open_=self.deeds.open, sample=self.deeds.open_sample)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(str(tr("Pages")))
@@ -133,7 +131,9 @@ class Window(QMainWindow):
             action.triggered.connect(lambda _=False, c=command: self.run(c))
             if command.on:  # its keys belong to one page or pane
                 action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-                self._targets[command.on].addAction(action)
+                place = self._targets[command.on]
+                assert isinstance(place, QWidget)
+                place.addAction(action)
             else:
                 self.addAction(action)
             made[command.id] = action
@@ -155,7 +155,8 @@ class Window(QMainWindow):
     def _fill_recent(self) -> None:
         self._recent_menu.clear()
         for path in self.session.recent():
-            self._recent_menu.addAction(str(path), lambda p=path: self.deeds.open_path(p))
+            action = self._recent_menu.addAction(str(path))
+            action.triggered.connect(lambda _=False, p=path: self.deeds.open_path(p))
         if self._recent_menu.isEmpty():
             self._recent_menu.addAction(str(tr("None yet"))).setEnabled(False)
 

@@ -66,7 +66,13 @@ def run(folder: Path) -> list[str]:
         big_merge, big_undo = merge_and_undo(large, (a, c))
         bare = bare_update(large, c, a)
     return [
-        line("merge two categories of 50 failures", large_merge, small_merge, "the same in a project of 1,000 records", aim=1.5),
+        line(
+            "merge two categories of 50 failures",
+            large_merge,
+            small_merge,
+            "the same in a project of 1,000 records",
+            aim=1.5,
+        ),
         line("undo it", large_undo, small_undo, "the same in a project of 1,000 records", aim=1.5),
         line("merge a category of 20,000", big_merge, bare, "one bare SQL update of as many rows", aim=3),
         line("undo it", big_undo, bare, "one bare SQL update of as many rows", aim=3),

@@ -48,13 +48,21 @@ class Invocation:
 
     def actor(self, project: Project) -> str:
         return actor_in(
-            project, self.settings, name=getattr(self.args, "as_name", None), annotator_id=getattr(self.args, "as_id", None)
+            project,
+            self.settings,
+            name=getattr(self.args, "as_name", None),
+            annotator_id=getattr(self.args, "as_id", None),
         )
 
     def chosen(self) -> dict[str, Any]:
         """Settings of the project that the arguments give."""
         values: dict[str, Any] = {}
-        given = {"sampling.ratio": "ratio", "sampling.seed": "seed", "models.analysed": "models", "judge.context": "context"}
+        given = {
+            "sampling.ratio": "ratio",
+            "sampling.seed": "seed",
+            "models.analysed": "models",
+            "judge.context": "context",
+        }
         for key, argument in given.items():
             if getattr(self.args, argument, None) is not None:
                 values[key] = getattr(self.args, argument)
@@ -311,8 +319,6 @@ def _end(call: Invocation, outcome: Any) -> int:
         call.reporter.warn(tr("Stopped. The same command goes on where it was."))
         return EXIT_STOPPED
     return EXIT_LOSSES if outcome.losses else EXIT_DONE
-
-
 
 
 ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {

@@ -57,7 +57,9 @@ def demo(reporter: Reporter, settings: UserSettings, *, folder: str | None = Non
     )
     for step, seconds in times.items():
         reporter.say(tr("{seconds:8.2f} s  {step}", seconds=seconds, step=step))
-    reporter.say(tr("{path} is valid; open the project with `errormap-studio {project}`.", path=atlas, project=project.path))
+    reporter.say(
+        tr("{path} is valid; open the project with `errormap-studio {project}`.", path=atlas, project=project.path)
+    )
     numbers = {
         "judge": judged.numbers,
         "propose": proposed.numbers,

@@ -58,7 +58,9 @@ def import_job(
     if atlases:
         if len(paths) > 1:
             raise KnownError(
-                tr("An atlas is imported alone."), where=str(atlases[0]), fix=tr("Import the other files in another step.")
+                tr("An atlas is imported alone."),
+                where=str(atlases[0]),
+                fix=tr("Import the other files in another step."),
             )
         change = import_atlas(project, atlases[0], actor=actor)
         reporter.say(change.summary)

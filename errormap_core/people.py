@@ -24,7 +24,9 @@ def ensure_user(settings: UserSettings) -> tuple[str, str, str]:
     return settings["user.id"], settings["user.name"], settings["user.initials"]
 
 
-def actor_in(project: Project, settings: UserSettings, *, name: str | None = None, annotator_id: str | None = None) -> str:
+def actor_in(
+    project: Project, settings: UserSettings, *, name: str | None = None, annotator_id: str | None = None
+) -> str:
     """Source id in `project` of who acts: the one named, else this machine's annotator."""
     if name is not None and annotator_id is None:
         return project.annotator(name, initials=initials_of(name))

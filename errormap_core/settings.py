@@ -92,7 +92,7 @@ class Setting:
                 return value
             case _:
                 return "" if value is None else str(value)
-        if self.minimum is not None and number < self.minimum or self.maximum is not None and number > self.maximum:
+        if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
             raise ValueError(value)
         return number
 

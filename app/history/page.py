@@ -1,7 +1,16 @@
 """The page of history: every step that was taken, by whom and when; any can be taken back on its own."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QPushButton, QStackedLayout, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QPushButton,
+    QStackedLayout,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.empty import EmptyState
 from app.session import Session
@@ -73,7 +82,9 @@ class HistoryPage(QWidget):
                 self.table.setItem(place, column, item)
         self.table.resizeColumnToContents(0)
         if not self._rows:
-            self._empty.say(tr("No step was taken yet. Everything that you change will be listed here, and can be undone."))
+            self._empty.say(
+                tr("No step was taken yet. Everything that you change will be listed here, and can be undone.")
+            )
         self._layers.setCurrentIndex(1 if self._rows else 0)
         self._enable()
 

@@ -59,7 +59,9 @@ class ImportDialog(QDialog):
         errors = QButtonGroup(self)
         errors.addButton(self.keep)
         errors.addButton(self.roll_back)
-        self.replace = QCheckBox(str(tr("&Replace records that are there with other content (their analyses become outdated)")), self)
+        self.replace = QCheckBox(
+            str(tr("&Replace records that are there with other content (their analyses become outdated)")), self
+        )
         self.ratio = QDoubleSpinBox(self)
         self.ratio.setRange(0.0, 1.0)
         self.ratio.setSingleStep(0.05)
@@ -101,7 +103,9 @@ class ImportDialog(QDialog):
     def _look(self) -> None:
         """Read the beginning of each file; one that cannot be imported stops the import."""
         if self._paths[0].suffix.lower() == ".json":
-            self.about.setText(str(tr("An atlas: {name}. It needs a project without categories.", name=self._paths[0].name)))
+            self.about.setText(
+                str(tr("An atlas: {name}. It needs a project without categories.", name=self._paths[0].name))
+            )
             self.table.hide()
             self.problems.hide()
             return
@@ -152,7 +156,14 @@ class ImportDialog(QDialog):
         rows = seen.rows[:SHOWN_ROWS]
         self.table.setRowCount(len(rows))
         for place, row in enumerate(rows):
-            texts = (f"{row.source_line:,}", row.example_id, row.model, f"{row.score:g}", row.input_text, row.output_text)
+            texts = (
+                f"{row.source_line:,}",
+                row.example_id,
+                row.model,
+                f"{row.score:g}",
+                row.input_text,
+                row.output_text,
+            )
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(" ".join(text.split())[:SHOWN_LETTERS])
                 if column in (0, 3):

@@ -1,5 +1,6 @@
 """Starting the judge: which model, how it runs here, how many failures, and what llama.cpp can do on this machine."""
 
+import sys
 from importlib.util import find_spec
 
 from PySide6.QtCore import QProcess, Qt
@@ -46,7 +47,9 @@ class JudgeDialog(QDialog):
             f"{said} {tr('Each is committed as it comes: you can stop at any time, go on later, and work meanwhile.')}"
         )
         self.model = QLineEdit(session.settings["judge.model"], self)
-        self.model.setPlaceholderText(str(tr("The embedded SmolLM2-135M (shows the machinery; real work wants 7B or more)")))
+        self.model.setPlaceholderText(
+            str(tr("The embedded SmolLM2-135M (shows the machinery; real work wants 7B or more)"))
+        )
         self.model.setAccessibleName(str(tr("Model file")))
         choose = QPushButton(str(tr("&Choose…")), self)
         choose.clicked.connect(self._choose)
@@ -58,7 +61,9 @@ class JudgeDialog(QDialog):
         self.limit.setRange(0, 10_000_000)
         self.limit.setSpecialValueText(str(tr("all")))
         self.limit.setGroupSeparatorShown(True)
-        self.retry = QCheckBox(str(trn("&Retry {n:,} record that failed before", "&Retry {n:,} records that failed before", failed)), self)
+        self.retry = QCheckBox(
+            str(trn("&Retry {n:,} record that failed before", "&Retry {n:,} records that failed before", failed)), self
+        )
         self.retry.setVisible(bool(failed))
         self.retry.setChecked(bool(failed) and not waiting)
         self.offload = QLabel(str(tr("Asking llama.cpp what it can do here …")), self)
@@ -99,7 +104,9 @@ class JudgeDialog(QDialog):
         return spin
 
     def _choose(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, str(tr("Choose a model")), "", str(tr("GGUF models (*.gguf);;All files (*)")))
+        name, _ = QFileDialog.getOpenFileName(
+            self, str(tr("Choose a model")), "", str(tr("GGUF models (*.gguf);;All files (*)"))
+        )
         if name:
             self.model.setText(name)
 
@@ -109,19 +116,21 @@ class JudgeDialog(QDialog):
             self.offload.setText(str(tr("llama-cpp-python is not installed: pip install 'errormap-studio[judge]'.")))
             self.ok.setEnabled(False)
             return
-        import sys
-
         self._asking = QProcess(self)
         self._asking.finished.connect(self._on_answer)
         code = "import llama_cpp; print(llama_cpp.llama_supports_gpu_offload(), llama_cpp.__version__)"
         self._asking.start(sys.executable, ["-c", code])
 
     def _on_answer(self) -> None:
-        words = self._asking.readAllStandardOutput().data().decode().split()
+        words = bytes(self._asking.readAllStandardOutput().data()).decode().split()
         if len(words) != 2:
             self.offload.setText(str(tr("llama.cpp could not be asked: the judge may not start here.")))
             return
-        can = tr("can use a GPU") if words[0] == "True" else tr("was built without GPU support, layers on the GPU have no effect")
+        can = (
+            tr("can use a GPU")
+            if words[0] == "True"
+            else tr("was built without GPU support, layers on the GPU have no effect")
+        )
         self.offload.setText(str(tr("llama-cpp-python {version} {can}.", version=words[1], can=can)))
 
     def _start(self) -> None:

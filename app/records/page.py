@@ -170,7 +170,9 @@ class RecordsPage(QWidget):
                 (str(tr("Show all failures")), lambda: self._session.select_scope(Scope())),
             )
         else:
-            self._empty.say(tr("No failure is in this list."), (str(tr("Show all")), lambda: self._session.select_scope(Scope())))
+            self._empty.say(
+                tr("No failure is in this list."), (str(tr("Show all")), lambda: self._session.select_scope(Scope()))
+            )
 
     def _clear(self) -> None:
         self.by_model.setCurrentIndex(0)

@@ -29,7 +29,8 @@ class RecordPane(QWidget):
         self.text.setReadOnly(True)
         self.text.setAccessibleName(str(tr("Record")))
         self.text.setTextInteractionFlags(
-            self.text.textInteractionFlags().TextSelectableByMouse | self.text.textInteractionFlags().TextSelectableByKeyboard
+            self.text.textInteractionFlags().TextSelectableByMouse
+            | self.text.textInteractionFlags().TextSelectableByKeyboard
         )
         self.text.document().setDocumentMargin(16)
         self._empty = EmptyState(self)
@@ -66,7 +67,9 @@ class RecordPane(QWidget):
         """Show a record from its top; None shows what to do to see one."""
         if record_id is None or self._session.project is None:
             self.detail = None
-            self._empty.say(tr("Select a failure to read it here: in the list of records, or a typical one of a proposal."))
+            self._empty.say(
+                tr("Select a failure to read it here: in the list of records, or a typical one of a proposal.")
+            )
             self._layers.setCurrentIndex(0)
             return
         self._read(record_id)

@@ -193,12 +193,18 @@ class ReviewPage(QWidget):
 
         if not numbers.n_failures:
             self._empty.say(
-                tr("No failures yet. Import results first; then the judge diagnoses them, and categories are proposed here."),
+                tr(
+                    "No failures yet. Import results first; then the judge diagnoses them, and categories are proposed here."
+                ),
                 (str(tr("Import…  Ctrl+I")), doing("file.import")),
             )
         elif not numbers.states["analysed"]:
             self._empty.say(
-                trn("{n:,} failure waits for a diagnosis.", "{n:,} failures wait for a diagnosis.", numbers.states["waiting"]),
+                trn(
+                    "{n:,} failure waits for a diagnosis.",
+                    "{n:,} failures wait for a diagnosis.",
+                    numbers.states["waiting"],
+                ),
                 (str(tr("Run the judge…  Ctrl+J")), doing("judge.run")),
             )
         elif numbers.n_unplaced:
@@ -229,7 +235,9 @@ class ReviewPage(QWidget):
         n = trn("{n:,} failure", "{n:,} failures", row.n_subtree)
         above = self._rows.get(row.parent_id or "")
         under = tr(" · below “{name}”, which is accepted with it", name=above.name) if above else tr("")
-        self._about.setText(str(tr("{about} · {n} · cohesion {score:.2f}{under}", about=about, n=n, score=row.score, under=under)))
+        self._about.setText(
+            str(tr("{about} · {n} · cohesion {score:.2f}{under}", about=about, n=n, score=row.score, under=under))
+        )
         self._description.setText(row.description)
         self._description.setVisible(bool(row.description))
         self.members.blockSignals(True)
@@ -244,7 +252,11 @@ class ReviewPage(QWidget):
                 item.setToolTip(f"{failure.dataset} · {failure.model} · {failure.example_id}")
                 self.members.addItem(item)
         self.members.blockSignals(False)
-        direct = trn("{n:,} failure goes into it, the most typical first", "{n:,} failures go into it, the most typical first", row.n_members)
+        direct = trn(
+            "{n:,} failure goes into it, the most typical first",
+            "{n:,} failures go into it, the most typical first",
+            row.n_members,
+        )
         below = tr("Its failures are in the proposals below it")
         self._members_title.setText(str(direct if row.n_members else below))
         if members:
@@ -283,7 +295,9 @@ class ReviewPage(QWidget):
         """Accept the chosen proposal, and those above it that are not accepted yet."""
         row = self._chosen()
         if row is not None:
-            self._session.apply(DecideProposals(rulings=tuple(Ruling(proposal_id=i, verdict="accept") for i in self._upwards(row))))
+            self._session.apply(
+                DecideProposals(rulings=tuple(Ruling(proposal_id=i, verdict="accept") for i in self._upwards(row)))
+            )
 
     def reject(self) -> None:
         self._decide("reject")

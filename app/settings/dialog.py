@@ -120,7 +120,11 @@ class SettingsDialog(QDialog):
         try:
             for setting, before, read in self._fields.values():
                 value = read()
-                same = list(value) == list(before) if isinstance(before, list | tuple) and value is not None else value == before
+                same = (
+                    list(value) == list(before)
+                    if isinstance(before, list | tuple) and value is not None
+                    else value == before
+                )
                 if same:
                     continue
                 if setting.scope == "user":

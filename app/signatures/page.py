@@ -110,9 +110,15 @@ class SignaturesPage(QWidget):
         self._title.setFont(self._session.theme.font(size=1.1, semibold=True))
         n_failures = sum(counted.values())
         hidden = len(ids) - len(shown)
-        rest = trn(" · {n:,} category is not shown (no failures, or too many)", " · {n:,} categories are not shown (no failures, or too many)", hidden)
+        rest = trn(
+            " · {n:,} category is not shown (no failures, or too many)",
+            " · {n:,} categories are not shown (no failures, or too many)",
+            hidden,
+        )
         self._note.setText(
-            str(tr("Share of each model's counted failures, n = {n:,}{rest}", n=n_failures, rest=rest if hidden else ""))
+            str(
+                tr("Share of each model's counted failures, n = {n:,}{rest}", n=n_failures, rest=rest if hidden else "")
+            )
         )
         self._draw(counted)
         self._layers.setCurrentIndex(1)

@@ -15,7 +15,9 @@ class StartPage(QWidget):
 
     open_path = Signal(object)
 
-    def __init__(self, theme: Theme, *, new: Callable[[], None], open_: Callable[[], None], sample: Callable[[], None]) -> None:
+    def __init__(
+        self, theme: Theme, *, new: Callable[[], None], open_: Callable[[], None], sample: Callable[[], None]
+    ) -> None:
         super().__init__()
         self._theme = theme
         self._title = QLabel(str(tr("ErrorMap Studio")), self)
@@ -53,13 +55,14 @@ class StartPage(QWidget):
         column = QVBoxLayout()
         column.setSpacing(12)
         column.addStretch(2)
-        for item in (self._title, self._text):
-            column.addWidget(item)
+        column.addWidget(self._title)
+        column.addWidget(self._text)
         column.addSpacing(8)
         column.addLayout(buttons)
         column.addSpacing(16)
-        for item in (self._recent_title, self._recent, self._hint):
-            column.addWidget(item)
+        column.addWidget(self._recent_title)
+        column.addWidget(self._recent)
+        column.addWidget(self._hint)
         column.addStretch(3)
         box = QWidget(self)
         box.setLayout(column)

@@ -79,7 +79,9 @@ class MergeView(QDialog):
         self.effect.setAccessibleName(str(tr("What the merge touches")))
         buttons = QDialogButtonBox(self)
         n = len(category_ids)
-        self.ok = buttons.addButton(str(trn("Merge {n:,} category", "Merge {n:,} categories", n)), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.ok = buttons.addButton(
+            str(trn("Merge {n:,} category", "Merge {n:,} categories", n)), QDialogButtonBox.ButtonRole.AcceptRole
+        )
         make_primary(self.ok)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self._merge)

@@ -185,8 +185,7 @@ class SplitView(QDialog):
         """Put chosen failures back to the left; of a chosen part, all of them, and the part goes."""
         for item in self.parts.selectedItems():
             above = item.parent()
-            children = [item] if above is not None else [item.child(i) for i in range(item.childCount())]
-            for child in children:
+            for child in [item] if above is not None else _children(item):
                 back = self._item(child.data(0, KEY), child.text(0))
                 back.setToolTip(child.toolTip(0))
                 self.rest.addItem(back)
@@ -201,7 +200,8 @@ class SplitView(QDialog):
         made = []
         for place in range(self.parts.topLevelItemCount()):
             item = self.parts.topLevelItem(place)
-            keys = [item.child(i).data(0, KEY) for i in range(item.childCount())]
+            assert item is not None
+            keys = [child.data(0, KEY) for child in _children(item)]
             records = tuple(key for kind, key in keys if kind == "record")
             children = tuple(key for kind, key in keys if kind == "category")
             made.append(Part(name=item.text(0), record_ids=records, child_ids=children))
@@ -209,7 +209,9 @@ class SplitView(QDialog):
 
     def _preview(self) -> None:
         n_left, n = self.rest.count(), self.parts.topLevelItemCount()
-        self._title.setText(str(trn("{n:,} stays in “{name}”", "{n:,} stay in “{name}”", n_left, name=self._category.name)))
+        self._title.setText(
+            str(trn("{n:,} stays in “{name}”", "{n:,} stay in “{name}”", n_left, name=self._category.name))
+        )
         self.ok.setText(str(trn("Split off {n:,} category", "Split off {n:,} categories", n)))
         if not n:
             self.effect.setText(str(tr("Select failures or children at the left, then make a new category of them.")))
@@ -227,3 +229,8 @@ class SplitView(QDialog):
     def _split(self) -> None:
         if self._session.apply(self.operation()) is not None:
             self.accept()
+
+
+def _children(item: QTreeWidgetItem) -> list[QTreeWidgetItem]:
+    found = (item.child(place) for place in range(item.childCount()))
+    return [child for child in found if child is not None]

@@ -293,7 +293,7 @@ class TreeModel(QAbstractItemModel):
             return False
         target = self.id_at(parent)
         if data.hasFormat(RECORDS_MIME) and target is not None:
-            ids = json.loads(data.data(RECORDS_MIME).data())
+            ids = json.loads(bytes(data.data(RECORDS_MIME).data()))
             self._apply(AssignFailures(record_ids=tuple(ids), category_id=target))
             return False  # the change redraws; the view must not take rows away itself
         moving = dragged_ids(data)
@@ -308,5 +308,5 @@ def dragged_ids(data: QMimeData) -> list[str]:
     """Ids of the categories that are dragged; none where something else is."""
     if not data.hasFormat(CATEGORIES_MIME):
         return []
-    ids: list[str] = json.loads(data.data(CATEGORIES_MIME).data())
+    ids: list[str] = json.loads(bytes(data.data(CATEGORIES_MIME).data()))
     return ids

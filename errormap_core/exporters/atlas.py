@@ -65,7 +65,9 @@ def atlas_document(project: Project, *, examples: int = 0, history: bool = False
     if live:
         document |= _numbers(project, totals)
         if imported is not None:
-            document["imported"] = {k: v for k, v in imported.items() if k in ("totals", "datasets", "models", "imported")}
+            document["imported"] = {
+                k: v for k, v in imported.items() if k in ("totals", "datasets", "models", "imported")
+            }
     else:
         document |= {k: imported[k] for k in ("totals", "datasets", "models", "imported") if k in imported}
     document["categories"] = _categories(project, totals.n_counted, live=live, examples=examples)
@@ -103,7 +105,7 @@ def _numbers(project: Project, totals: queries.Totals) -> dict[str, Any]:
 def _categories(project: Project, n_counted: int, *, live: bool, examples: int) -> list[dict[str, Any]]:
     own = queries.own_counts(project.db)
     below = subtree_counts(project.tree, own)
-    by = {what: queries.own_counts_by(project.db, what) for what in ("model", "dataset")}  # type: ignore[arg-type]
+    by = {what: queries.own_counts_by(project.db, what) for what in ("model", "dataset")}
     found = []
     for category in project.tree:
         item = _structure(category)
@@ -169,7 +171,12 @@ def balance(document: Mapping[str, Any]) -> list[str]:
             subtree[item["parent"]] += subtree[item["id"]]
     for item in document["categories"]:
         counts = item["counts"]
-        sums = {counts["subtree"], subtree[item["id"]], sum(counts["by_model"].values()), sum(counts["by_dataset"].values())}
+        sums = {
+            counts["subtree"],
+            subtree[item["id"]],
+            sum(counts["by_model"].values()),
+            sum(counts["by_dataset"].values()),
+        }
         if len(sums) != 1:
             wrong.append(f"the counts of {item['name']} differ: {sorted(sums)}")
     return wrong

@@ -7,8 +7,8 @@ from pathlib import Path
 from errormap_core.errors import KnownError
 from errormap_core.importers import errormap_csv
 from errormap_core.importers.records import RawRecord, RowProblem
-from errormap_core.sentences import tr
 from errormap_core.importers.survey import Survey
+from errormap_core.sentences import tr
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,11 @@ def read_atlas(path: Path) -> dict[str, Any]:
     version = document.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise KnownError(
-            tr("The atlas has format version {version}; this program reads up to {known}.", version=version, known=FORMAT_VERSION),
+            tr(
+                "The atlas has format version {version}; this program reads up to {known}.",
+                version=version,
+                known=FORMAT_VERSION,
+            ),
             where=str(path),
             fix=tr("Import it with a newer version of ErrorMap Studio."),
         )

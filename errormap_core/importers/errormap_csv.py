@@ -85,7 +85,9 @@ def _check_header(table: Table) -> None:
     twice = sorted({name for name in folded if folded.count(name) > 1})
     if twice:
         raise KnownError(
-            tr("The column {names} is there twice.", names=", ".join(twice)), where=where, fix=tr("Rename one of the two.")
+            tr("The column {names} is there twice.", names=", ".join(twice)),
+            where=where,
+            fix=tr("Rename one of the two."),
         )
 
 
@@ -121,7 +123,9 @@ def read_records(seen: Survey, dataset: str) -> Iterator[RawRecord | RowProblem]
         places = {name: table.place(name) for name in (*REQUIRED, *OPTIONAL)}
         extra = [(i, name) for i, name in enumerate(table.columns) if i not in places.values() and name]
         for line, values in table.rows:
-            yield from _record(values, places, extra, n_columns=len(table.columns), seen=seen, dataset=dataset, line=line)
+            yield from _record(
+                values, places, extra, n_columns=len(table.columns), seen=seen, dataset=dataset, line=line
+            )
 
 
 def _record(
@@ -153,7 +157,9 @@ def _record(
 
     for column in ("example_id", "model"):
         if not value(column).strip():
-            yield RowProblem(name, line, column, "empty_key", tr("It is empty, so the record cannot be told from others."))
+            yield RowProblem(
+                name, line, column, "empty_key", tr("It is empty, so the record cannot be told from others.")
+            )
             return
     score = _number(value("score"))
     if score is None:

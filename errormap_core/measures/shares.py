@@ -40,4 +40,6 @@ def shares_by_model(
             for model, n in own_by_model.get(member, {}).items():
                 counts[place[model], column] += n
     of = np.array([counted_by_model[model] for model in models], dtype=float).reshape(-1, 1)
-    return np.divide(counts, of, out=np.full_like(counts, np.nan), where=of > 0)
+    shares = np.full_like(counts, np.nan)
+    np.divide(counts, of, out=shares, where=of > 0)
+    return shares

@@ -48,7 +48,9 @@ class Problem:
 def check(project: Project, *, replay: bool = False) -> list[Problem]:
     """What is wrong with a project; `replay` also takes every step of the log again on a copy and compares."""
     with tempfile.TemporaryDirectory(prefix="errormap-check-") as folder:
-        found = [Problem(s) for s in (*_file(project), *_derived(project, Path(folder)), *_tree(project), *_log(project))]
+        found = [
+            Problem(s) for s in (*_file(project), *_derived(project, Path(folder)), *_tree(project), *_log(project))
+        ]
         found += [Problem(tr("The counts do not add up: {text}.", text=text)) for text in _balance(project)]
         if replay:
             found += [Problem(s) for s in _replayed(project, Path(folder))]
@@ -60,7 +62,9 @@ def _file(project: Project) -> Iterator[Sentence]:
         if said != "ok":
             yield tr("The file is damaged: {said}.", said=said)
     for table, row, parent, _ in project.db.execute("PRAGMA foreign_key_check"):
-        yield tr("Row {row} of {table} refers to a row of {parent} that is not there.", row=row, table=table, parent=parent)
+        yield tr(
+            "Row {row} of {table} refers to a row of {parent} that is not there.", row=row, table=table, parent=parent
+        )
 
 
 def copy_of(project: Project, path: Path) -> None:
@@ -82,7 +86,11 @@ def _derived(project: Project, folder: Path) -> Iterator[Sentence]:
             old, new = project.db.execute(sql).fetchall(), copy.db.execute(sql).fetchall()
             n = len(set(old) ^ set(new))
             if n:
-                yield tr("{n:,} derived rows are not what the rules give ({sql}).", n=n, sql=sql.split(" FROM ")[1].split()[0])
+                yield tr(
+                    "{n:,} derived rows are not what the rules give ({sql}).",
+                    n=n,
+                    sql=sql.split(" FROM ")[1].split()[0],
+                )
 
 
 def _tree(project: Project) -> Iterator[Sentence]:

@@ -11,8 +11,8 @@ from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import now
-from errormap_core.project.schema import APPLICATION_ID, migrations
 from errormap_core.project.sampling import register_functions
+from errormap_core.project.schema import APPLICATION_ID, migrations
 from errormap_core.sentences import tr
 
 _MAGIC = b"SQLite format 3\x00"

@@ -46,7 +46,12 @@ def take_lease(project: "Project", name: str, *, purpose: Sentence) -> Lease:
         held = row.fetchone()
         if held is not None and _is_alive(*held[:3], heartbeat_at=held[4]):
             raise KnownError(
-                tr("{purpose} is under way already, in process {pid} on {host}.", purpose=held[3], pid=held[0], host=held[2]),
+                tr(
+                    "{purpose} is under way already, in process {pid} on {host}.",
+                    purpose=held[3],
+                    pid=held[0],
+                    host=held[2],
+                ),
                 where=str(project.path),
                 fix=tr("Wait for it, or stop it there."),
             )
@@ -81,6 +86,6 @@ def _is_alive(pid: int, started: float, host: str, *, heartbeat_at: str) -> bool
         return datetime.now(UTC) - datetime.fromisoformat(heartbeat_at) < STALE_AFTER
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1
+        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1)
     except psutil.NoSuchProcess:
         return False

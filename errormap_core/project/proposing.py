@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlite_utils import Database
@@ -18,8 +18,9 @@ from errormap_core.sentences import tr
 class ProposalRow:
     """A proposal as lists show it.
 
-    `category_id` is that of a 'place' proposal; `n_members` go into it directly, `n_subtree` with those of the
-    proposals below it; `verdict` is None or 'skip'; `depth` is 0 at the top.
+    `category_id` and `name` are those of the category of a 'place' proposal; `n_members` go into it directly,
+    `n_subtree` with those of the proposals below it; `verdict` is None or 'skip' for a pending one; `depth` is 0
+    at the top.
     """
 
     id: str
@@ -37,49 +38,45 @@ class ProposalRow:
     depth: int
 
 
+_LATEST_FIRST = "ORDER BY r.finished_at DESC, s.rowid DESC"
+"""A run that is repeated with the same parameters is the same row, and the latest again once it has finished."""
+
+
 def latest_propose_run(db: Database) -> dict[str, Any] | None:
-    """The propose run that finished last among those begun, or None."""
-    sql = """SELECT r.* FROM run r JOIN source s ON s.id = r.id
-        WHERE r.kind = 'propose' AND r.status = 'finished' ORDER BY s.rowid DESC LIMIT 1"""
+    """The propose run that finished last, or None; `rowid` of its source breaks a tie."""
+    sql = f"""SELECT r.* FROM run r JOIN source s ON s.id = r.id
+        WHERE r.kind = 'propose' AND r.status = 'finished' {_LATEST_FIRST} LIMIT 1"""
     return next(iter(db.query(sql)), None)
 
 
 def pending_proposals(db: Database) -> list[ProposalRow]:
-    """Proposals of the latest finished run without a decision, or skipped; parents before children."""
+    """Proposals of the latest finished run without a decision, or skipped; parents before children.
+
+    What stands below a rejected one is not pending: it could only be accepted with the one above.
+    """
     run = latest_propose_run(db)
     if run is None:
         return []
-    rows = {row.id: row for row in _rows(db, run["id"])}
-    children: dict[str | None, list[ProposalRow]] = {}
-    for row in rows.values():
-        parent = row.parent_id if row.parent_id in rows else None
-        children.setdefault(parent, []).append(row)
-    found: list[ProposalRow] = []
-
-    def walk(parent: str | None, depth: int) -> int:
-        total = 0
-        for row in children.get(parent, []):
-            place = len(found)
-            found.append(row)
-            n = row.n_members + walk(row.id, depth + 1)
-            found[place] = _with(row, n_subtree=n, depth=depth)
-            total += n
-        return total
-
-    walk(None, 0)
-    return [row for row in found if row.verdict in (None, "skip")]
+    return [row for row, is_shut in _in_tree_order(db, run["id"]) if row.verdict in (None, "skip") and not is_shut]
 
 
 def proposal(db: Database, proposal_id: str) -> ProposalRow:
     """One proposal, as its latest run has it. Raises KnownError where there is none."""
-    sql = """SELECT rp.run_id FROM run_proposal rp JOIN source s ON s.id = rp.run_id
-        WHERE rp.proposal_id = ? ORDER BY s.rowid DESC LIMIT 1"""
-    run = db.execute(sql, [proposal_id]).fetchone()
-    if run is None:
+    run_id = run_of(db, proposal_id)
+    return next(row for row, _ in _in_tree_order(db, run_id) if row.id == proposal_id)
+
+
+def run_of(db: Database, proposal_id: str) -> str:
+    """Id of the latest run that proposed it. Raises KnownError where there is none."""
+    sql = f"""SELECT rp.run_id FROM run_proposal rp JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
+        WHERE rp.proposal_id = ? {_LATEST_FIRST} LIMIT 1"""
+    found = db.execute(sql, [proposal_id]).fetchone()
+    if found is None:
         raise KnownError(
-            tr("There is no proposal with the id {id}.", id=proposal_id), fix=tr("Choose one from the list of proposals.")
+            tr("There is no proposal with the id {id}.", id=proposal_id),
+            fix=tr("Choose one from the list of proposals."),
         )
-    return next(row for row in _rows(db, run[0]) if row.id == proposal_id)
+    return str(found[0])
 
 
 def proposal_members(db: Database, proposal_id: str, *, limit: int | None = None) -> list[tuple[str, float | None]]:
@@ -88,10 +85,33 @@ def proposal_members(db: Database, proposal_id: str, *, limit: int | None = None
     return [(r, c) for r, c in db.execute(sql, [proposal_id, -1 if limit is None else limit])]
 
 
+def _in_tree_order(db: Database, run_id: str) -> list[tuple[ProposalRow, bool]]:
+    """A run's proposals, parents before children, each with whether one above it was rejected."""
+    rows = {row.id: row for row in _rows(db, run_id)}
+    children: dict[str | None, list[ProposalRow]] = {}
+    for row in rows.values():
+        children.setdefault(row.parent_id if row.parent_id in rows else None, []).append(row)
+    found: list[tuple[ProposalRow, bool]] = []
+
+    def walk(parent: str | None, depth: int, is_shut: bool) -> int:
+        total = 0
+        for row in children.get(parent, []):
+            place = len(found)
+            found.append((row, is_shut))
+            n = row.n_members + walk(row.id, depth + 1, is_shut or row.verdict == "reject")
+            found[place] = replace(row, n_subtree=n, depth=depth), is_shut
+            total += n
+        return total
+
+    walk(None, 0, False)
+    return found
+
+
 def _rows(db: Database, run_id: str) -> Iterable[ProposalRow]:
-    sql = """SELECT p.*, rp.parent_id, d.verdict,
+    sql = """SELECT p.*, rp.parent_id, d.verdict, c.name AS category_name,
             (SELECT count(*) FROM proposal_member m WHERE m.proposal_id = p.id) AS n_members
         FROM run_proposal rp JOIN proposal p ON p.id = rp.proposal_id LEFT JOIN decision d ON d.proposal_id = p.id
+            LEFT JOIN category c ON c.id = json_extract(p.arguments, '$.category_id')
         WHERE rp.run_id = ? ORDER BY rp.position"""
     for row in db.query(sql, [run_id]):
         arguments = json.loads(row["arguments"])
@@ -99,7 +119,7 @@ def _rows(db: Database, run_id: str) -> Iterable[ProposalRow]:
             id=row["id"],
             kind=row["kind"],
             parent_id=row["parent_id"],
-            name=arguments.get("name", ""),
+            name=row["category_name"] or arguments.get("name", ""),
             description=arguments.get("description", ""),
             category_id=arguments.get("category_id"),
             score=row["score"],
@@ -110,11 +130,6 @@ def _rows(db: Database, run_id: str) -> Iterable[ProposalRow]:
             verdict=row["verdict"],
             depth=0,
         )
-
-
-def _with(row: ProposalRow, *, n_subtree: int, depth: int) -> ProposalRow:
-    values = {name: getattr(row, name) for name in ProposalRow.__dataclass_fields__}
-    return ProposalRow(**{**values, "n_subtree": n_subtree, "depth": depth})
 
 
 # What is to be proposed
@@ -145,6 +160,11 @@ def unplaced_failures(db: Database) -> list[Unplaced]:
             (SELECT 1 FROM assignment x WHERE x.record_id = f.record_id AND x.is_primary = 1)
         ORDER BY f.record_id"""
     return [Unplaced(*row) for row in db.execute(sql)]
+
+
+def has_diagnosed(db: Database) -> bool:
+    """Whether any failure is analysed."""
+    return db.execute("SELECT 1 FROM failure WHERE state = 'analysed' LIMIT 1").fetchone() is not None
 
 
 def placed_texts(db: Database) -> list[tuple[str, str]]:
@@ -189,28 +209,53 @@ class NewProposal:
 
 
 def save_proposals(db: Database, run_id: str, proposals: Sequence[NewProposal]) -> None:
-    """Keep a run's proposals, parents first; one that an earlier run made already is only named again."""
+    """Keep a run's proposals, parents first; to be called inside writing().
+
+    One that an earlier run made keeps its id and members. Its name and evidence are renewed as long as nobody ever
+    decided on it; later they stay, because the log refers to them.
+    """
     made = now()
+    known = _among(db, "SELECT id FROM proposal WHERE id IN (SELECT value FROM json_each(?))", proposals)
+    settled = ever_decided(db)
     for position, new in enumerate(proposals):
-        known = db.execute("SELECT 1 FROM proposal WHERE id = ?", [new.id]).fetchone()
-        if known is None:
+        values = [_json(new.arguments), _json(new.evidence), new.score]
+        if new.id not in known:
             db.execute(
                 "INSERT INTO proposal (id, kind, arguments, evidence, score, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                [new.id, new.kind, _json(new.arguments), _json(new.evidence), new.score, made],
+                [new.id, new.kind, *values, made],
             )
             db.conn.executemany(
                 "INSERT INTO proposal_member (proposal_id, position, record_id, confidence) VALUES (?, ?, ?, ?)",
                 [(new.id, place, record_id, c) for place, (record_id, c) in enumerate(new.members)],
             )
+        elif new.id not in settled:
+            db.execute("UPDATE proposal SET arguments = ?, evidence = ?, score = ? WHERE id = ?", [*values, new.id])
         db.execute(
             "INSERT OR REPLACE INTO run_proposal (run_id, proposal_id, parent_id, position) VALUES (?, ?, ?, ?)",
             [run_id, new.id, new.parent_id, position],
         )
 
 
-def has_proposals(db: Database, run_id: str) -> bool:
-    """Whether this run proposed anything already."""
-    return db.execute("SELECT 1 FROM run_proposal WHERE run_id = ? LIMIT 1", [run_id]).fetchone() is not None
+def ever_decided(db: Database) -> set[str]:
+    """Ids of the proposals that a step of the log decided, undone ones included."""
+    sql = """SELECT DISTINCT json_extract(r.value, '$.proposal_id')
+        FROM log l, json_each(l.arguments, '$.rulings') r WHERE l.kind = 'proposal.decide'"""
+    return {row[0] for row in db.execute(sql)}
+
+
+def settled_arguments(db: Database) -> dict[str, dict[str, Any]]:
+    """Arguments (name, description, named_by ...) of the proposals that were ever decided, by id."""
+    sql = "SELECT id, arguments FROM proposal WHERE id IN (SELECT value FROM json_each(?))"
+    return {key: json.loads(text) for key, text in db.execute(sql, [json.dumps(sorted(ever_decided(db)))])}
+
+
+def decided_of_run(db: Database, run_id: str) -> int:
+    """How many of a run's proposals are decided already (skipped ones are not)."""
+    return sum(row.verdict not in (None, "skip") for row in _rows(db, run_id))
+
+
+def _among(db: Database, sql: str, proposals: Sequence[NewProposal]) -> set[str]:
+    return {row[0] for row in db.execute(sql, [json.dumps([new.id for new in proposals])])}
 
 
 def _json(value: Mapping[str, Any]) -> str:

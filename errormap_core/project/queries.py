@@ -337,11 +337,23 @@ class HistoryRow:
 
 def history(db: Database, *, limit: int | None = None) -> list[HistoryRow]:
     """Steps, the latest first."""
-    sql = """SELECT l.seq, l.id, l.kind, l.summary, s.name, s.initials, l.at, l.undo_of,
-            EXISTS (SELECT 1 FROM log u WHERE u.undo_of = l.id
-                AND NOT EXISTS (SELECT 1 FROM log v WHERE v.undo_of = u.id)), l.reason
+    sql = """SELECT l.seq, l.id, l.kind, l.summary, s.name, s.initials, l.at, l.undo_of, l.reason
         FROM log l JOIN source s ON s.id = l.actor ORDER BY l.seq DESC LIMIT ?"""
-    return [
-        HistoryRow(r[0], r[1], r[2], str(Sentence.from_json(json.loads(r[3]))), *r[4:8], bool(r[8]), r[9])
-        for r in db.execute(sql, [-1 if limit is None else limit])
-    ]
+    stands = _standing(db)
+    found = []
+    for seq, entry_id, kind, summary, actor, initials, at, undo_of, reason in db.execute(sql, [-1 if limit is None else limit]):
+        said = str(Sentence.from_json(json.loads(summary)))
+        is_undone = not stands[entry_id]
+        found.append(HistoryRow(seq, entry_id, kind, said, actor, initials, at, undo_of, is_undone, reason))
+    return found
+
+
+def _standing(db: Database) -> dict[str, bool]:
+    """Whether each entry of the log stands: none that stands took it back (a redo takes back an undo)."""
+    stands: dict[str, bool] = {}
+    taken_back: set[str] = set()
+    for entry_id, undo_of in db.execute("SELECT id, undo_of FROM log ORDER BY seq DESC"):
+        stands[entry_id] = entry_id not in taken_back
+        if undo_of is not None and stands[entry_id]:
+            taken_back.add(undo_of)
+    return stands

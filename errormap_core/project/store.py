@@ -61,9 +61,13 @@ class Project:
         """Make a new project. Raises KnownError where there is something at `path` already."""
         path = Path(path)
         if path.exists():
-            raise KnownError(tr("There is a file of this name already."), where=str(path), fix=tr("Choose another name."))
+            raise KnownError(
+                tr("There is a file of this name already."), where=str(path), fix=tr("Choose another name.")
+            )
         if not path.parent.is_dir():
-            raise KnownError(tr("There is no such folder."), where=str(path.parent), fix=tr("Make it, or choose another."))
+            raise KnownError(
+                tr("There is no such folder."), where=str(path.parent), fix=tr("Make it, or choose another.")
+            )
         new = path.with_name(path.name + f".new-{new_id()[:8]}")
         try:
             db = files.connect(new, read_only=False)
@@ -214,7 +218,9 @@ class Project:
         """
         stacks = self._stacks
         if entry_id not in stacks.undoable and entry_id not in stacks.redoable:
-            raise KnownError(tr("This step cannot be undone, or was already."), fix=tr("Choose another in the history."))
+            raise KnownError(
+                tr("This step cannot be undone, or was already."), fix=tr("Choose another in the history.")
+            )
         did = tr("Redid") if entry_id in stacks.redoable else tr("Undid")
         with self._stepping() as others:
             change = self._invert(entry_id, did, actor=actor, group_id=None, at=at)

@@ -44,9 +44,7 @@ class ImportAtlas:
             if item["reserved"] is not None:
                 draft.change(item["id"], **values)
             else:
-                draft.create(
-                    Category(id=item["id"], parent_id=item["parent"], position=float(position), **values)
-                )
+                draft.create(Category(id=item["id"], parent_id=item["parent"], position=float(position), **values))
         self._redirects(draft)
         for key in TITLE_PAGE:
             self._choose(draft, f"atlas.{key}", self.atlas[key])

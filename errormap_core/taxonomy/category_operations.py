@@ -9,7 +9,7 @@ from errormap_core.ids import new_id
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.draft import Draft, OnCollision
 from errormap_core.taxonomy.provenance import provenance
-from errormap_core.taxonomy.registry import operation
+from errormap_core.taxonomy.registry import operation, tuples
 from errormap_core.taxonomy.tree import Category, Tree, name_key
 
 MAX_NAME = 200
@@ -192,7 +192,9 @@ class MoveCategories:
             position = draft.place_at(self.parent_id, index, moving=moving[offset:])
             draft.change(category_id, parent_id=self.parent_id, position=position)
             draft.effect.n_categories += 1
-        where = tr("to the top") if self.parent_id is None else tr("below “{p}”", p=draft.tree.live(self.parent_id).name)
+        where = (
+            tr("to the top") if self.parent_id is None else tr("below “{p}”", p=draft.tree.live(self.parent_id).name)
+        )
         if len(names) == 1:
             return tr("Moved “{name}” {where}", name=names[0], where=where)
         return trn("Moved {n:,} category {where}", "Moved {n:,} categories {where}", len(names), where=where)
@@ -278,9 +280,7 @@ class SplitCategory:
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> "SplitCategory":
-        parts = tuple(
-            Part(**{k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}) for part in arguments["parts"]
-        )
+        parts = tuple(Part(**tuples(part)) for part in arguments["parts"])
         return cls(**{**arguments, "parts": parts})
 
     def plan(self, draft: Draft) -> Sentence:
@@ -387,6 +387,4 @@ class DeleteCategories:
                 went |= draft.lift(child, parent_id, on_collision=self.on_collision)
         n_failures = draft.move_assignments(went)
         what = tr("“{name}”", name=names[0]) if len(names) == 1 else tr("{k:,} categories", k=len(names))
-        return trn(
-            "Deleted {what}, {n:,} failure moved", "Deleted {what}, {n:,} failures moved", n_failures, what=what
-        )
+        return trn("Deleted {what}, {n:,} failure moved", "Deleted {what}, {n:,} failures moved", n_failures, what=what)

@@ -13,7 +13,7 @@ from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.category_operations import checked_name, refuse_parent, refuse_used_id
 from errormap_core.taxonomy.draft import Draft, ProposalFacts
 from errormap_core.taxonomy.provenance import provenance
-from errormap_core.taxonomy.registry import operation
+from errormap_core.taxonomy.registry import operation, tuples
 from errormap_core.taxonomy.tree import Category
 
 Verdict = Literal["accept", "edit", "reject", "skip"]
@@ -44,10 +44,7 @@ class DecideProposals:
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> "DecideProposals":
-        rulings = tuple(
-            Ruling(**{k: tuple(v) if isinstance(v, list) else v for k, v in ruling.items()})
-            for ruling in arguments["rulings"]
-        )
+        rulings = tuple(Ruling(**tuples(ruling)) for ruling in arguments["rulings"])
         return cls(rulings=rulings, is_bulk=arguments["is_bulk"])
 
     def plan(self, draft: Draft) -> Sentence:

@@ -50,9 +50,10 @@ def operation_from(kind: str, version: int, arguments: Mapping[str, Any]) -> Ope
             fix=tr("Open it with a newer version of ErrorMap Studio."),
         )
     build = getattr(cls, "from_arguments", None)
-    made: Operation = build(arguments) if build is not None else cls(**_tuples(arguments))
+    made: Operation = build(arguments) if build is not None else cls(**tuples(arguments))
     return made
 
 
-def _tuples(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def tuples(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as operations hold them: JSON has lists where they have tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}

@@ -43,9 +43,18 @@ def test_nothing_can_be_done_to_a_project_that_is_not_open(window: Window) -> No
 
 
 def test_a_reader_cannot_change_anything() -> None:
-    reading = Context(is_open=True, n_categories=2, n_movable=2, n_failures=3, has_record=True, has_proposal=True, undo="x")
+    reading = Context(
+        is_open=True, n_categories=2, n_movable=2, n_failures=3, has_record=True, has_proposal=True, undo="x"
+    )
     changing = [c for c in COMMANDS if c.menu in ("taxonomy", "records", "review", "edit", "judge") and c.when(reading)]
-    looking = {"edit.find", "taxonomy.expand", "taxonomy.collapse", "taxonomy.filter", "records.next", "records.previous"}
+    looking = {
+        "edit.find",
+        "taxonomy.expand",
+        "taxonomy.collapse",
+        "taxonomy.filter",
+        "records.next",
+        "records.previous",
+    }
     assert {c.id for c in changing} <= looking
 
 

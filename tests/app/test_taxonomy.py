@@ -41,9 +41,7 @@ def wanted(window: Window, parent: str | None = None) -> list[Any]:
     project = window.session.project
     assert project is not None
     counts = subtree_counts(project.tree, queries.own_counts(project.db))
-    return [
-        [project.tree.live(c).name, f"{counts[c]:,}", wanted(window, c)] for c in project.tree.children(parent)
-    ]
+    return [[project.tree.live(c).name, f"{counts[c]:,}", wanted(window, c)] for c in project.tree.children(parent)]
 
 
 def find(window: Window, name: str) -> str:
@@ -68,7 +66,9 @@ def test_the_tree_follows_any_steps(opened: Opened, qtbot: Any, qtmodeltester: A
             window.deeds.undo() if chance.random() < 0.6 else window.deeds.redo()
         else:
             try:
-                project.apply(build(choices, chance.choice(KINDS), numbers, ["t", "m"], f"N{step}"), actor=session.actor)
+                project.apply(
+                    build(choices, chance.choice(KINDS), numbers, ["t", "m"], f"N{step}"), actor=session.actor
+                )
             except KnownError:
                 continue
         window.tree.model.refresh_counts()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 
 from app.imports.dialog import ImportDialog
 from app.judging.dialog import JudgeDialog
@@ -47,7 +47,7 @@ def test_every_pane_says_what_to_do_next(window: Window, tmp_path: Path) -> None
 
 
 def test_what_is_selected_in_one_pane_is_selected_in_the_others(opened: Opened) -> None:
-    window, ids = opened
+    window, _ = opened
     window.review.accept_all()
     tree = project_of(window).tree
     reading = next(c.id for c in tree if c.name == "Reading")
@@ -76,11 +76,21 @@ def test_a_proposal_shows_its_typical_failures(opened: Opened) -> None:
 def test_evidence_is_marked_only_where_it_is_found(opened: Opened) -> None:
     window, ids = opened
     criteria = [
-        {"criterion": "Reads", "present_in_wrong": True, "quality": "incorrect", "evidence": "Answer  E00", "comment": "no"},
+        {
+            "criterion": "Reads",
+            "present_in_wrong": True,
+            "quality": "incorrect",
+            "evidence": "Answer  E00",
+            "comment": "no",
+        },
         {"criterion": "Adds", "present_in_wrong": True, "quality": "correct", "evidence": "never said", "comment": ""},
     ]
     op = WriteAnalysis(
-        record_id=ids[0], verdict="error", error_title="Misread", error_summary="It did not read.", required_criteria=criteria
+        record_id=ids[0],
+        verdict="error",
+        error_title="Misread",
+        error_summary="It did not read.",
+        required_criteria=criteria,
     )
     window.session.apply(op)
     window.session.select_record(None)
@@ -253,12 +263,15 @@ def test_what_can_be_used_has_a_name(opened: Opened) -> None:
     for widget in window.findChildren(QWidget):
         kind = widget.metaObject().className()
         if kind in ("QLineEdit", "QTableView", "QTreeWidget", "QListWidget", "QTextEdit", "QComboBox", "QTableWidget"):
-            inside = widget.parent() is not None and widget.parent().metaObject().className() in ("QComboBox", "QSpinBox")
+            inside = widget.parent() is not None and widget.parent().metaObject().className() in (
+                "QComboBox",
+                "QSpinBox",
+            )
             if not inside and not widget.accessibleName():
                 nameless.append(f"{kind} in {widget.parent()}")
-        if kind in ("QToolButton", "QPushButton") and not widget.text() and not widget.accessibleName():  # type: ignore[attr-defined]
-            if not widget.objectName().startswith(("qt_", "Scroll")):
-                nameless.append(f"{kind} {widget.objectName()} in {widget.parent()}")
+        is_button = isinstance(widget, QAbstractButton) and not widget.objectName().startswith(("qt_", "Scroll"))
+        if is_button and not widget.text() and not widget.accessibleName():
+            nameless.append(f"{kind} {widget.objectName()} in {widget.parent()}")
     assert nameless == []
 
 

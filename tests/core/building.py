@@ -84,7 +84,11 @@ def add_proposals(project: Project, groups: Sequence[Mapping[str, Any]], *, run:
         run_id = start_run(db, "propose", run, {"name": run, "groups": [dict(g) for g in groups]})
         for position, group in enumerate(groups):
             kind = "place" if "category_id" in group else "create"
-            arguments = {"name": group.get("name", ""), "description": group.get("description", ""), "named_by": "members"}
+            arguments = {
+                "name": group.get("name", ""),
+                "description": group.get("description", ""),
+                "named_by": "members",
+            }
             if kind == "place":
                 arguments["category_id"] = group["category_id"]
             key = content_id("proposal", kind, sorted(group["records"]), group.get("name", ""))
@@ -93,9 +97,7 @@ def add_proposals(project: Project, groups: Sequence[Mapping[str, Any]], *, run:
                 [key, kind, _json(arguments), "{}", 0.5, now()],
             )
             for place, record_id in enumerate(group["records"]):
-                db.execute(
-                    "INSERT OR IGNORE INTO proposal_member VALUES (?, ?, ?, ?)", [key, place, record_id, 0.9]
-                )
+                db.execute("INSERT OR IGNORE INTO proposal_member VALUES (?, ?, ?, ?)", [key, place, record_id, 0.9])
             parent = None if group.get("parent") is None else ids[group["parent"]]
             db.execute("INSERT INTO run_proposal VALUES (?, ?, ?, ?)", [run_id, key, parent, position])
             ids.append(key)

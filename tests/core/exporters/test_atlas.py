@@ -30,7 +30,9 @@ def curated(path: Path, seed: int, *, n: int = 120) -> Project:
     for _ in range(n):
         numbers = [chance.randrange(10**6) for _ in range(3)]
         try:
-            project.apply(build(choices, chance.choice(KINDS), numbers, ["text", "more"], f"N{chance.randrange(30)}"), actor=actor)
+            project.apply(
+                build(choices, chance.choice(KINDS), numbers, ["text", "more"], f"N{chance.randrange(30)}"), actor=actor
+            )
         except KnownError:
             continue
         if chance.random() < 0.2:
@@ -131,8 +133,14 @@ def break_at(path: str, value: Any) -> Any:
         (break_at("categories/0/parent", "B"), "categories/0/parent: B is no category before"),
         (break_at("categories/1/name", "a"), "categories/1/name: “a” is there twice"),
         (break_at("categories/2/reserved", "hard"), "categories/2/reserved"),
-        (break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "Y"}]), "redirects/0/to: Y is nowhere"),
-        (break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "X"}]), "redirects/0/to: leads in a circle"),
+        (
+            break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "Y"}]),
+            "redirects/0/to: Y is nowhere",
+        ),
+        (
+            break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "X"}]),
+            "redirects/0/to: leads in a circle",
+        ),
     ],
 )
 def test_a_broken_atlas_is_located(project: Project, tmp_path: Path, change: Any, sentence: str) -> None:

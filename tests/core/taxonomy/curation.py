@@ -80,19 +80,21 @@ def build(choices: Choices, kind: str, numbers: list[int], texts: list[str], nam
             return MoveCategories(category_ids=chosen, parent_id=choices.parent(c), index=None if a % 2 else b % 5)
         case "merge":
             chosen = tuple(choices.category(n) for n in numbers)
-            return MergeCategories(
-                category_ids=chosen, into=chosen[a % 3], on_collision="rename" if b % 2 else "merge"
-            )
+            return MergeCategories(category_ids=chosen, into=chosen[a % 3], on_collision="rename" if b % 2 else "merge")
         case "split":
             category_id = choices.category(a)
             children = choices._project.tree.children(category_id)
             part = Part(
-                name=name or "New", record_ids=choices.here(b, category_id), child_ids=children[: c % 2], category_id=new
+                name=name or "New",
+                record_ids=choices.here(b, category_id),
+                child_ids=children[: c % 2],
+                category_id=new,
             )
             return SplitCategory(category_id=category_id, parts=(part,), is_below=bool(c % 3))
         case "delete":
             return DeleteCategories(
-                category_ids=tuple({choices.category(a), choices.category(b)}), on_collision="rename" if c % 2 else "merge"
+                category_ids=tuple({choices.category(a), choices.category(b)}),
+                on_collision="rename" if c % 2 else "merge",
             )
         case "assign":
             return AssignFailures(
@@ -121,7 +123,10 @@ def build(choices: Choices, kind: str, numbers: list[int], texts: list[str], nam
         case _:
             verdicts = ["accept", "edit", "reject", "skip"]
             ruling = Ruling(
-                proposal_id=choices.proposal(a), verdict=verdicts[b % 4], category_id=new, name=name if b % 4 == 1 else None
+                proposal_id=choices.proposal(a),
+                verdict=verdicts[b % 4],
+                category_id=new,
+                name=name if b % 4 == 1 else None,
             )
             return DecideProposals(rulings=(ruling,))
 

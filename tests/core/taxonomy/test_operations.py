@@ -182,7 +182,9 @@ def test_a_persons_word_counts_before_a_runs(analysed: Analysed, annotator: str)
 
 def test_accepting_needs_or_brings_the_parents(analysed: Analysed, annotator: str) -> None:
     project, ids = analysed
-    parent, child = add_proposals(project, [{"name": "P", "records": ids[:2]}, {"name": "C", "records": ids[2:4], "parent": 0}])
+    parent, child = add_proposals(
+        project, [{"name": "P", "records": ids[:2]}, {"name": "C", "records": ids[2:4], "parent": 0}]
+    )
     with pytest.raises(KnownError, match="above “C” is not accepted"):
         project.apply(DecideProposals(rulings=(Ruling(proposal_id=child, verdict="accept"),)), actor=annotator)
     rulings = tuple(Ruling(proposal_id=i, verdict="accept") for i in (child, parent))
@@ -212,7 +214,9 @@ def test_an_edited_accept_and_part_of_the_members(analysed: Analysed, annotator:
 def test_the_log_keeps_the_proposal_that_a_step_answered(analysed: Analysed, annotator: str) -> None:
     project, ids = analysed
     [proposal] = add_proposals(project, [{"name": "P", "records": ids[:3]}])
-    project.apply(DecideProposals(rulings=(Ruling(proposal_id=proposal, verdict="reject"),)), actor=annotator, reason="no")
+    project.apply(
+        DecideProposals(rulings=(Ruling(proposal_id=proposal, verdict="reject"),)), actor=annotator, reason="no"
+    )
     row = next(iter(project.db.query("SELECT * FROM log")))
     assert (row["proposal_id"], row["reason"], row["counter"], row["follows"]) == (proposal, "no", 1, "[]")
 

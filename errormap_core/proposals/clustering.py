@@ -1,0 +1,261 @@
+"""Clustering of vectors into a tree of groups; what fits nowhere is left over. Pure functions of arrays.
+
+A group is split while that is allowed and the split is clear; splitting.py says how. Identical vectors are one point
+that occurs several times, so that a judge who repeats itself makes no dense spots. The result depends on the vectors,
+their order and the seed alone: it runs on one thread, because sums over several end in other digits.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from errormap_core.proposals.splitting import Labels, Vectors, split
+from errormap_core.tasks import Cancelled, never_cancelled
+
+METHOD = "ward+spectral"
+VERSION = 1
+
+CLEAR = 0.1
+"""Least mean silhouette of a split. Points without any structure stay below it."""
+
+FEWEST_TITLES = 6
+"""A group with fewer distinct titles is not split further, as in ErrorMap (arXiv 2601.15812)."""
+
+SHARE_OF_GROUPS = 0.1
+"""At most ceil of this share of its members are the groups below one parent, and at least 2, as in ErrorMap."""
+
+NEAREST_FLOOR = 0.25
+"""Least similarity of a member to the mean of the group's other members."""
+
+FENCE = 3.0
+"""A member is far out where its similarity is this many interquartile ranges under the lower quartile (Tukey, 1977)."""
+
+
+class Stopped(Exception):
+    """Clustering was asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of rows.
+
+    `members` are the rows of the whole group, those in child groups included, the most typical first;
+    `confidences` are their similarities to the centroid, in [0, 1]; `centroid` is the mean direction, of length 1;
+    `cohesion` in [0, 1] is the mean similarity of a member to the mean of the others, 0 for a single member.
+    """
+
+    members: tuple[int, ...]
+    confidences: tuple[float, ...]
+    children: tuple["Group", ...]
+    centroid: Vectors
+    cohesion: float
+
+    @property
+    def direct(self) -> tuple[int, ...]:
+        """The members that are in no child group, in the order of `members`."""
+        below = {row for child in self.children for row in child.members}
+        return tuple(row for row in self.members if row not in below)
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Groups at the top, the largest first, and the rows that fit into none, rising."""
+
+    groups: tuple[Group, ...]
+    other: tuple[int, ...]
+
+
+def cluster(
+    vectors: Vectors,
+    *,
+    titles: Sequence[Hashable] | None = None,
+    depth: int = 2,
+    max_categories: int = 25,
+    min_size: int = 3,
+    seed: int = 0,
+    n_groups: int | None = None,
+    cancelled: Cancelled = never_cancelled,
+) -> Clustering:
+    """Cluster vectors of length 1, float32 of shape (n, d).
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d)
+        One row a failure.
+    titles : sequence of n, optional
+        What counts as distinct titles (FEWEST_TITLES); without it, distinct vectors do.
+    depth : int
+        The most levels of groups, at least 1.
+    max_categories : int
+        The most groups below one parent; also at most ceil(0.1 x its members), but 2 are always allowed.
+    min_size : int
+        Smaller groups are dissolved.
+    n_groups : int, optional
+        Exactly so many at the top before small ones are dissolved, for measuring.
+
+    Raises Stopped where `cancelled` answers True.
+    """
+    n = len(vectors)
+    if n == 0:
+        return Clustering((), ())
+    worker = _Clusterer(
+        vectors=np.ascontiguousarray(vectors, dtype=np.float32),
+        titles=list(titles) if titles is not None else None,
+        max_categories=max_categories,
+        min_size=min_size,
+        seed=seed,
+        pause=_pause(cancelled),
+    )
+    with threadpool_limits(limits=1):
+        parts, other = worker.divide(np.arange(n), n_groups=n_groups)
+        groups = tuple(worker.group(part, depth - 1) for part in parts)
+    return Clustering(_largest_first(groups), tuple(sorted(other.tolist())))
+
+
+def centroid_of(vectors: Vectors) -> Vectors:
+    """Mean direction of rows, of length 1; that of the first where they cancel out."""
+    total = vectors.astype(np.float64).sum(axis=0)
+    length = float(np.linalg.norm(total))
+    mean: Vectors = (total / length).astype(np.float32) if length > 1e-9 else vectors[0]
+    return mean
+
+
+def similarity_to_others(vectors: Vectors) -> NDArray[np.float64]:
+    """Cosine similarity of each row to the mean of the other rows, shape (n,); 0 for a single row."""
+    rows = vectors.astype(np.float64)
+    if len(rows) < 2:
+        return np.zeros(len(rows))
+    others = rows.sum(axis=0) - rows
+    lengths = np.linalg.norm(others, axis=1)
+    result: NDArray[np.float64] = np.einsum("ij,ij->i", rows, others) / np.where(lengths > 1e-9, lengths, 1)
+    return result
+
+
+def cohesion_of(vectors: Vectors) -> float:
+    """Mean similarity of a row to the mean of the others, in [0, 1]."""
+    return float(np.clip(similarity_to_others(vectors).mean(), 0, 1)) if len(vectors) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Clusterer:
+    vectors: Vectors
+    titles: list[Hashable] | None
+    max_categories: int
+    min_size: int
+    seed: int
+    pause: Callable[[], None]
+
+    def group(self, rows: NDArray[np.int64], levels: int) -> Group:
+        """A group of these rows with what it can be split into, `levels` deep."""
+        vectors = self.vectors[rows]
+        centroid = centroid_of(vectors)
+        similarity = np.clip(vectors.astype(np.float64) @ centroid.astype(np.float64), 0, 1)
+        order = np.lexsort((rows, -similarity.round(6)))  # equal ones in their own order
+        children: tuple[Group, ...] = ()
+        if levels > 0 and self._may_split(rows):
+            parts, _ = self.divide(rows)
+            if len(parts) > 1:
+                children = _largest_first(tuple(self.group(part, levels - 1) for part in parts))
+        return Group(
+            members=tuple(rows[order].tolist()),
+            confidences=tuple(similarity[order].round(6).tolist()),
+            children=children,
+            centroid=centroid,
+            cohesion=round(cohesion_of(vectors), 6),
+        )
+
+    def divide(
+        self, rows: NDArray[np.int64], *, n_groups: int | None = None
+    ) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+        """The groups of these rows, and the rows that fit into none."""
+        self.pause()
+        first, point_of, copies = _distinct(self.vectors[rows])
+        points = self.vectors[rows[first]]
+        found = split(
+            points,
+            copies,
+            max_groups=min(self.max_categories, max(2, math.ceil(SHARE_OF_GROUPS * len(rows)))),
+            n_groups=n_groups,
+            min_size=self.min_size,
+            seed=self.seed,
+            pause=self.pause,
+        )
+        labels: Labels = np.zeros(len(points), np.int64)
+        if found is not None and (n_groups is not None or found.silhouette >= CLEAR):
+            labels = found.labels
+        kept = self._settle(rows, labels[point_of])
+        parts = [rows[kept == label] for label in np.unique(kept[kept >= 0])]
+        return parts, rows[kept < 0]
+
+    def _settle(self, rows: NDArray[np.int64], labels: Labels) -> Labels:
+        """Labels without small groups and without members that are far out (-1: fits nowhere).
+
+        Members of a small group go to the nearest other one where they are within its fence.
+        """
+        vectors = self.vectors[rows]
+        labels = labels.copy()
+        sizes = np.bincount(labels)
+        large = [label for label in range(len(sizes)) if sizes[label] >= self.min_size]
+        fences: dict[int, float] = {}
+        for label in large:
+            here = np.flatnonzero(labels == label)
+            similarity = similarity_to_others(vectors[here])
+            fences[label] = _fence(similarity)
+            if len(here) > 1:
+                labels[here[similarity < fences[label]]] = -1
+        homeless = np.flatnonzero(~np.isin(labels, large) & (labels >= 0))
+        if large and len(homeless):
+            names = np.array([label for label in large if (labels == label).any()] or [-1])
+            means = np.stack([centroid_of(vectors[labels == name] if name >= 0 else vectors) for name in names])
+            to_means = vectors[homeless] @ means.T
+            nearest = to_means.argmax(axis=1)
+            limits = np.array([fences.get(int(name), np.inf) for name in names])
+            labels[homeless] = np.where(to_means.max(axis=1) >= limits[nearest], names[nearest], -1)
+        elif len(homeless):
+            labels[homeless] = -1
+        sizes = np.bincount(labels[labels >= 0], minlength=1)
+        small = np.flatnonzero(sizes < self.min_size)
+        labels[np.isin(labels, small)] = -1
+        return labels
+
+    def _may_split(self, rows: NDArray[np.int64]) -> bool:
+        if len(rows) < 2 * self.min_size:
+            return False
+        if self.titles is not None:
+            return len({self.titles[row] for row in rows}) >= FEWEST_TITLES
+        return len(_distinct(self.vectors[rows])[0]) >= FEWEST_TITLES
+
+
+def _fence(similarity: NDArray[np.float64]) -> float:
+    lower, upper = np.quantile(similarity, (0.25, 0.75))
+    return max(NEAREST_FLOOR, float(lower - FENCE * (upper - lower)) - 1e-6)
+
+
+def _distinct(vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Rows where distinct vectors first occur, which of these each row is, and how often each occurs."""
+    seen: dict[bytes, int] = {}
+    first: list[int] = []
+    point_of = np.empty(len(vectors), np.int64)
+    for row, vector in enumerate(vectors + np.float32(0)):  # -0.0 is 0.0
+        key = vector.tobytes()
+        if key not in seen:
+            seen[key] = len(first)
+            first.append(row)
+        point_of[row] = seen[key]
+    return np.array(first, np.int64), point_of, np.bincount(point_of)
+
+
+def _largest_first(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    return tuple(sorted(groups, key=lambda group: (-len(group.members), min(group.members))))
+
+
+def _pause(cancelled: Cancelled) -> Callable[[], None]:
+    def pause() -> None:
+        if cancelled():
+            raise Stopped
+
+    return pause

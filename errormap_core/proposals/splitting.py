@@ -1,0 +1,213 @@
+"""One split of points into groups: how many there are is read off the points themselves.
+
+Fewer than 50 points are joined by Ward's method. More become the spectral embedding of their graph of nearest
+neighbours with locally scaled weights (Zelnik-Manor and Perona, 2004), on which k-means is run. Of several numbers
+of groups the one is taken with the highest product of silhouette (Rousseeuw, 1987) and modularity (Newman, 2006):
+the first alone likes many small groups, the second alone few large ones. Sizes are never evened out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.linalg import eigh
+from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+from sklearn.cluster import KMeans
+
+Vectors = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+FEWEST_FOR_SPECTRAL = 50
+NEIGHBOURS = 15
+SCALE_NEIGHBOUR = 7
+SAME_SAYING = 0.3
+"""Cosine distance at which two texts may well say the same; what a group of copies of one text is held against."""
+
+_EIGEN_POWER = 4
+_DENSE_UP_TO = 600
+_KNN_ROWS = 512
+_N_INIT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Labels of the points (0 to k-1), and how clear the split is: the mean silhouette in [-1, 1]."""
+
+    labels: Labels
+    silhouette: float
+
+
+def split(
+    points: Vectors,
+    copies: NDArray[np.int64],
+    *,
+    max_groups: int,
+    n_groups: int | None = None,
+    min_size: int = 1,
+    seed: int = 0,
+    pause: Callable[[], None] = lambda: None,
+) -> Split | None:
+    """Split distinct points of length 1, shape (m, d), into 2 to `max_groups` groups, or into `n_groups`.
+
+    `copies` tells how often each point occurs. `pause` is called between steps and may raise to end the work.
+    None where there is nothing to split.
+    """
+    m = len(points)
+    most = min(m, max_groups) if n_groups is None else min(m, n_groups)
+    if most < 2:
+        return None
+    cut: Callable[[int, int], Labels]
+    graph = None
+    if m < FEWEST_FOR_SPECTRAL:
+        tree = linkage(points.astype(np.float64), method="ward")
+
+        def cut(k: int, _: int) -> Labels:
+            return np.asarray(fcluster(tree, k, criterion="maxclust"), dtype=np.int64) - 1
+    else:
+        graph = neighbour_graph(points)
+        pause()
+        rows = spectral_rows(graph, most, seed=seed)
+        most = rows[1].shape[1]
+
+        def cut(k: int, n_init: int) -> Labels:
+            return _k_means(rows, k, n_init=n_init, seed=seed)
+
+    if n_groups is not None:
+        labels = cut(most, _N_INIT)
+        return Split(labels, silhouette(points, copies, labels, min_size=min_size))
+    tried: dict[int, tuple[float, float]] = {}
+
+    def attempt(k: int) -> None:
+        if k not in tried:
+            pause()
+            labels = cut(k, 3)
+            quality = silhouette(points, copies, labels, min_size=min_size)
+            tried[k] = (quality, 1.0 if graph is None else max(modularity(graph, labels), 0.0))
+
+    for k in _candidates(most):
+        attempt(k)
+    for _ in range(2):  # look closer around the best
+        best = _best(tried)
+        for k in _between(sorted(tried), best):
+            attempt(k)
+    best = _best(tried)
+    pause()
+    labels = cut(best, _N_INIT)
+    return Split(labels, silhouette(points, copies, labels, min_size=min_size))
+
+
+def nearest(points: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
+    """The k nearest other points of each by cosine, and their similarities: two arrays of shape (m, k)."""
+    m = len(points)
+    index, similarity = np.empty((m, k), np.int64), np.empty((m, k), np.float32)
+    for start in range(0, m, _KNN_ROWS):
+        block = points[start : start + _KNN_ROWS] @ points.T
+        here = np.arange(len(block))
+        block[here, start + here] = -np.inf
+        found = np.argpartition(-block, k - 1, axis=1)[:, :k]
+        values = np.take_along_axis(block, found, axis=1)
+        order = np.lexsort((found, -values), axis=1)
+        index[start : start + len(block)] = np.take_along_axis(found, order, axis=1)
+        similarity[start : start + len(block)] = np.take_along_axis(values, order, axis=1)
+    return index, similarity
+
+
+def neighbour_graph(points: Vectors) -> sparse.csr_array:
+    """Symmetric graph of nearest neighbours; an edge's weight is exp(-d²/(s·t)), s and t the ends' own scales."""
+    m = len(points)
+    k = min(NEIGHBOURS, max(5, round(m**0.5)), m - 1)
+    index, similarity = nearest(points, k)
+    squared = np.maximum(2 - 2 * similarity.astype(np.float64), 1e-9)
+    scale = np.sqrt(squared[:, min(SCALE_NEIGHBOUR, k) - 1])
+    weights = np.maximum(np.exp(-squared / (scale[:, None] * scale[index])), 1e-12)
+    graph = sparse.csr_array((weights.ravel(), (np.repeat(np.arange(m), k), index.ravel())), shape=(m, m))
+    return sparse.csr_array(graph.maximum(graph.T))
+
+
+def spectral_rows(graph: sparse.csr_array, k: int, *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The k largest eigenvalues of the normalised graph, falling, and their vectors of shape (m, k).
+
+    Fewer come back where the iteration found fewer.
+    """
+    m = graph.shape[0]
+    scale = sparse.diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
+    normalised = scale @ graph @ scale
+    if m <= _DENSE_UP_TO or k > m // 3:
+        values, vectors = eigh(normalised.toarray(), subset_by_index=(m - k, m - 1))
+    else:
+        start = np.random.default_rng(seed).standard_normal(m)
+        try:
+            values, vectors = eigsh(normalised, k=k, which="LA", v0=start, tol=1e-4)
+        except ArpackNoConvergence as found:
+            values, vectors = found.eigenvalues, found.eigenvectors
+    order = np.argsort(-values, kind="stable")
+    return values[order], vectors[:, order]
+
+
+def silhouette(points: Vectors, copies: NDArray[np.int64], labels: Labels, *, min_size: int = 1) -> float:
+    """Mean silhouette by cosine distance over distinct points, in [-1, 1].
+
+    A point alone in its group counts 0, or, where it stands for at least `min_size` and at least two copies, as if
+    its own kind were SAME_SAYING away. For vectors of length 1 the mean distance to a group is that to its mean.
+    """
+    k = int(labels.max()) + 1
+    if k < 2:
+        return 0.0
+    member = sparse.csr_array((np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(k, len(labels)))
+    sizes = np.bincount(labels, minlength=k)
+    sums = np.asarray(member @ points.astype(np.float64))
+    to_sum = points.astype(np.float64) @ sums.T
+    here = np.arange(len(labels))
+    own_size = sizes[labels]
+    own = 1 - (to_sum[here, labels] - 1) / np.maximum(own_size - 1, 1)
+    others = to_sum / np.maximum(sizes, 1)
+    others[here, labels] = -np.inf
+    others[:, sizes == 0] = -np.inf
+    other = 1 - others.max(axis=1)
+    own = np.where(own_size == 1, SAME_SAYING, own)
+    values = (other - own) / np.maximum(np.maximum(other, own), 1e-9)
+    values[(own_size == 1) & (copies < max(2, min_size))] = 0
+    return float(values.mean())
+
+
+def modularity(graph: sparse.csr_array, labels: Labels) -> float:
+    """Share of the edges' weight inside groups, less what chance would give."""
+    edges = graph.tocoo()
+    total = edges.data.sum()
+    inside = edges.data[labels[edges.coords[0]] == labels[edges.coords[1]]].sum() / total
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    return float(inside - ((np.bincount(labels, degrees) / total) ** 2).sum())
+
+
+def _k_means(eigen: tuple[NDArray[np.float64], NDArray[np.float64]], k: int, *, n_init: int, seed: int) -> Labels:
+    values, vectors = eigen
+    rows = vectors[:, :k] * np.clip(values[:k], 0, None) ** _EIGEN_POWER
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    k = min(k, len(np.unique(rows.round(9), axis=0)))
+    labels = KMeans(k, n_init=n_init, random_state=seed).fit_predict(rows)
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _candidates(most: int) -> list[int]:
+    steps = np.geomspace(2, most, 16).round().astype(int).tolist()
+    return sorted({k for k in (*steps, *range(2, min(most, 8) + 1)) if 2 <= k <= most})
+
+
+def _between(tried: list[int], best: int) -> list[int]:
+    """Numbers halfway between the best and those tried beside it."""
+    place = tried.index(best)
+    beside = [tried[i] for i in (place - 1, place + 1) if 0 <= i < len(tried)]
+    return [k for k in ((best + other) // 2 for other in beside) if k not in tried]
+
+
+def _best(tried: dict[int, tuple[float, float]]) -> int:
+    """The number with the highest product of its two measures; of equals the larger."""
+
+    def together(k: int) -> tuple[float, int]:
+        clear, dense = tried[k]
+        return round(clear * dense if clear > 0 else clear, 9), k
+
+    return max(tried, key=together)
