@@ -6,7 +6,7 @@ PY := .venv/bin/python
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up set-up-dev run demo test check bench soak format pins wheel clean
+.PHONY: help set-up set-up-dev run demo test check bench soak format pins sample sample-answers sample-analyses screenshots wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +47,19 @@ format: set-up-dev  ## put the code into its form
 pins:  ## write the lists of versions and licences from what .venv holds
 	$(PY) packaging/pins.py
 	$(PY) packaging/licences.py
+
+sample: set-up  ## the sample project, built from its text into out/sample.errormap
+	@mkdir -p $(OUT) && rm -f $(OUT)/sample.errormap
+	$(PY) -c "from pathlib import Path; from errormap_core.sample import build_sample; build_sample(Path('$(OUT)/sample.errormap')).close()"
+
+sample-answers: set-up-dev  ## answer the sample's questions anew with the small models
+	$(PY) packaging/make_sample_answers.py
+
+sample-analyses: set-up-dev  ## judge failures of the sample anew with the embedded judge
+	$(PY) packaging/make_sample_analyses.py
+
+screenshots: set-up-dev  ## every screen, light and dark, into docs/screenshots
+	QT_QPA_PLATFORM=offscreen $(PY) packaging/screenshots.py
 
 wheel: set-up-dev  ## the wheel, in dist/
 	$(PY) -m build --wheel --no-isolation

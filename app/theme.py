@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import pyqtgraph as pg
-from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtCore import QObject, QPointF, Qt, QTemporaryDir, Signal
+from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPen, QPixmap
 from PySide6.QtWidgets import QApplication, QPushButton, QStyleFactory
 
 
@@ -63,6 +63,7 @@ class Theme(QObject):
         self._wanted = "system"
         self._factor = 1.0
         self._system_font = QFont(app.font())
+        self._pictures = QTemporaryDir()
         self.scheme = LIGHT
         app.setStyle(QStyleFactory.create("Fusion"))
         app.styleHints().colorSchemeChanged.connect(lambda _: self.apply(self._wanted, self._factor))
@@ -77,7 +78,9 @@ class Theme(QObject):
         font.setPointSizeF((size if size > 0 else 10.0) * factor)
         self._app.setFont(font)
         self._app.setPalette(_palette(self.scheme))
-        self._app.setStyleSheet(_sheet(self.scheme, factor))
+        tick = self._pictures.filePath(f"tick-{self.scheme.name}.png")
+        _draw_tick(self.scheme, tick)
+        self._app.setStyleSheet(_sheet(self.scheme, factor, tick))
         pg.setConfigOptions(background=self.scheme.surface, foreground=self.scheme.text, antialias=True)
         self.changed.emit()
 
@@ -132,7 +135,19 @@ def _palette(scheme: Scheme) -> QPalette:
     return palette
 
 
-def _sheet(scheme: Scheme, factor: float) -> str:
+def _draw_tick(scheme: Scheme, path: str) -> None:
+    """The tick of a checked box, which a style sheet takes from a file only."""
+    picture = QPixmap(26, 26)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(scheme.on_accent), 3.5))
+    painter.drawPolyline([QPointF(5, 14), QPointF(11, 20), QPointF(21, 7)])
+    painter.end()
+    picture.save(path)
+
+
+def _sheet(scheme: Scheme, factor: float, tick: str) -> str:
     """The little that a palette cannot say."""
     row = round(ROW * max(1.0, factor))
     return f"""
@@ -149,9 +164,13 @@ def _sheet(scheme: Scheme, factor: float) -> str:
     QToolButton:hover {{ background: {scheme.raised}; }}
     QToolButton:checked {{ background: {scheme.selection}; }}
     QToolButton:focus {{ border-color: {scheme.accent}; }}
-    QLineEdit, QPlainTextEdit, QComboBox, QSpinBox, QDoubleSpinBox {{ border: 1px solid {scheme.line}; border-radius: 6px;
+    QRadioButton::indicator {{ width: 12px; height: 12px; border-radius: 7px; border: 1px solid {scheme.muted}; background: {scheme.surface}; }}
+    QRadioButton::indicator:checked {{ width: 4px; height: 4px; border: 5px solid {scheme.accent}; }}
+    QCheckBox::indicator, QAbstractItemView::indicator {{ width: 13px; height: 13px; border-radius: 3px; border: 1px solid {scheme.muted}; background: {scheme.surface}; }}
+    QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ border-color: {scheme.accent}; background: {scheme.accent}; image: url({tick}); }}
+    QLineEdit, QPlainTextEdit {{ border: 1px solid {scheme.line}; border-radius: 6px;
         padding: 3px 6px; background: {scheme.surface}; min-height: {row - 10}px; }}
-    QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{ border-color: {scheme.accent}; }}
+    QLineEdit:focus, QPlainTextEdit:focus {{ border-color: {scheme.accent}; }}
     QTreeView, QTableView, QListView, QTextEdit {{ border: none; background: {scheme.surface}; }}
     QTreeView::item, QListView::item {{ min-height: {row}px; }}
     QTreeView:focus, QTableView:focus, QListView:focus, QTextEdit:focus {{ border: 1px solid {scheme.accent}; }}

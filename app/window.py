@@ -294,6 +294,8 @@ class Window(QMainWindow):
         self.tabs.setCurrentWidget(getattr(self, key))
 
     def _restyle(self) -> None:
+        for dock in (self.left, self.right):
+            dock.setFont(self.theme.font())
         for command in COMMANDS:
             if command.icon:
                 self.actions_by_id[command.id].setIcon(icon(command.icon, self.theme.scheme))

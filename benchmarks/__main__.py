@@ -3,13 +3,14 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks import operations
+from benchmarks import operations, window
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="errormap-bench-") as folder:
-        for text in operations.run(Path(folder)):
-            print(text, flush=True)
+        for benchmark in (operations, window):
+            for text in benchmark.run(Path(folder)):
+                print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import platformdirs
 from errormap_core.ids import content_id
 from errormap_core.importers.importing import import_files
 from errormap_core.judge.analysis import Analysis
-from errormap_core.project import counting
+from errormap_core.project import counting, judging
 from errormap_core.project.runs import end_run, start_run
 from errormap_core.project.store import Project
 from errormap_core.resources import resource_path
@@ -150,22 +150,9 @@ def _add_analyses(project: Project) -> None:
         run_id = start_run(db, "judge", run["name"], run["parameters"])
         for item in map(json.loads, lines):
             record_id = content_id("record", item["dataset"], item["model"], item["example_id"], 1)
-            record_hash = db.execute("SELECT content_hash FROM record WHERE id = ?", [record_id]).fetchone()[0]
+            request = judging.request_for(db, record_id, max_references=0)
             analysis = Analysis.from_json(item["analysis"])
-            db.table("analysis").insert(
-                {
-                    "id": content_id("analysis", record_id, run_id, record_hash),
-                    "record_id": record_id,
-                    "source_id": run_id,
-                    "record_hash": record_hash,
-                    "verdict": analysis.verdict,
-                    "required_criteria": json.dumps([c.to_json() for c in analysis.required_criteria]),
-                    "error_title": analysis.error_title,
-                    "error_summary": analysis.error_summary,
-                    "details": json.dumps(item["details"], ensure_ascii=False),
-                    "created_at": item["created_at"],
-                }
-            )
+            judging.save_analysis(db, run_id, request, analysis, details=item["details"])
         end_run(db, run_id, "finished", run.get("result"))
         counting.refresh(db)
 

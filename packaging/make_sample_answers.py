@@ -48,7 +48,7 @@ def answer(llama: llama_cpp.Llama, name: str, question: str, settings: dict[str,
     """One answer: by the chat template for the instruct model, after 'Answer:' for the base model."""
     llama.reset()
     if "instruct" in name:
-        messages = [{"role": "user", "content": question}]
+        messages: Any = [{"role": "user", "content": question}]
         reply: Any = llama.create_chat_completion(messages, max_tokens=MAX_TOKENS, **settings)
         return str(reply["choices"][0]["message"]["content"]).strip()
     prompt = f"Question: {question}\nAnswer:"

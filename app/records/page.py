@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QItemSelection, QPoint, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMenu,
+    QSizePolicy,
     QStackedLayout,
     QTableView,
     QVBoxLayout,
@@ -28,7 +30,8 @@ from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import AnnotateRecord, AssignFailures, MarkRecords, UnassignFailures
 
 SEARCH_AFTER_MS = 200
-DATASET = 4  # the column, hidden where there is one dataset only
+DATASET = 4  # the column
+WIDE = 720
 _LISTED = {"assignment", "record_mark", "chosen_threshold", "choice", "analysis"}
 """Edits of these tables can change which failures a list holds."""
 
@@ -64,13 +67,19 @@ class RecordsPage(QWidget):
         self.table.customContextMenuRequested.connect(self._show_menu)
         self._empty = EmptyState(self)
         self._count = QLabel(self)
-        head = QHBoxLayout()
+        self.by_model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.by_model.setMinimumContentsLength(16)
+        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        said = QHBoxLayout()
+        said.addWidget(self._title, 1)
+        said.addWidget(self._count)
+        narrow = QHBoxLayout()
+        narrow.addWidget(self.search, 1)
+        narrow.addWidget(self.by_model)
+        head = QVBoxLayout()
         head.setContentsMargins(12, 8, 12, 8)
-        head.setSpacing(12)
-        head.addWidget(self._title, 1)
-        head.addWidget(self._count)
-        head.addWidget(self.by_model)
-        head.addWidget(self.search, 1)
+        head.addLayout(said)
+        head.addLayout(narrow)
         self._layers = QStackedLayout()
         self._layers.addWidget(self._empty)
         self._layers.addWidget(self.table)
@@ -83,6 +92,7 @@ class RecordsPage(QWidget):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.reload)
         self._is_stale = False
+        self._n_datasets = 0
         self.search.textChanged.connect(lambda _: self._timer.start(SEARCH_AFTER_MS))
         self.by_model.currentIndexChanged.connect(lambda _: self.reload())
         self.table.selectionModel().selectionChanged.connect(self._on_selected)
@@ -188,7 +198,8 @@ class RecordsPage(QWidget):
         for row in models(project.reader):
             self.by_model.addItem(row.name, row.name)
         self.by_model.blockSignals(False)
-        self.table.setColumnHidden(DATASET, len(datasets(project.reader)) < 2)
+        self._n_datasets = len(datasets(project.reader))
+        self._fit_columns()
         self.search.blockSignals(True)
         self.search.clear()
         self.search.blockSignals(False)
@@ -221,6 +232,14 @@ class RecordsPage(QWidget):
         else:
             self._is_stale = True
 
+    def _fit_columns(self) -> None:
+        """The dataset has a column where there are several and there is room."""
+        self.table.setColumnHidden(DATASET, self._n_datasets < 2 or self.width() < WIDE)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fit_columns()
+        super().resizeEvent(event)
+
     def showEvent(self, event: object) -> None:
         if self._is_stale:
             self.reload()
@@ -236,7 +255,7 @@ class RecordsPage(QWidget):
         header.setMinimumSectionSize(40)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         em = self.fontMetrics().horizontalAdvance("0")
-        for column, width in ((1, 19), (2, 12), (3, 14), (4, 12), (5, 7)):
+        for column, width in ((1, 18), (2, 13), (3, 14), (4, 12), (5, 7)):
             header.resizeSection(column, em * width)
 
     # Selection

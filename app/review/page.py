@@ -162,7 +162,7 @@ class ReviewPage(QWidget):
         for row in rows:
             skipped = str(tr(" · skipped")) if row.verdict == "skip" else ""
             item = QTreeWidgetItem([self._title(row) + skipped, f"{row.n_subtree:,}"])
-            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight)
+            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             item.setData(0, Qt.ItemDataRole.UserRole, row.id)
             item.setToolTip(0, row.description)
             above = self._items.get(row.parent_id or "")
@@ -242,7 +242,7 @@ class ReviewPage(QWidget):
         self._description.setVisible(bool(row.description))
         self.members.blockSignals(True)
         self.members.clear()
-        members = proposal_members(project.reader, row.id, limit=SHOWN_MEMBERS)
+        members = self._members(row)
         rows = failure_rows(project.reader, [record_id for record_id, _ in members])
         for record_id, _ in members:
             failure = rows.get(record_id)
@@ -261,6 +261,16 @@ class ReviewPage(QWidget):
         self._members_title.setText(str(direct if row.n_members else below))
         if members:
             self._session.select_record(members[0][0])
+
+    def _members(self, row: ProposalRow) -> list[tuple[str, float | None]]:
+        """Its own failures, then those of the proposals below it; at most SHOWN_MEMBERS."""
+        project = self._session.project
+        assert project is not None
+        members = proposal_members(project.reader, row.id, limit=SHOWN_MEMBERS)
+        for below in self._rows.values():
+            if below.parent_id == row.id and len(members) < SHOWN_MEMBERS:
+                members += self._members(below)
+        return members[:SHOWN_MEMBERS]
 
     def _on_member(self, item: QListWidgetItem | None, _: QListWidgetItem | None = None) -> None:
         if item is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from app.empty import EmptyState
 from app.session import Scope, Session
@@ -28,8 +28,9 @@ class SignaturesPage(QWidget):
         self._title = QLabel(self)
         self._note = QLabel(self)
         self._note.setForegroundRole(self._note.foregroundRole().PlaceholderText)
-        self._legend = QHBoxLayout()
-        self._legend.setSpacing(16)
+        self._note.setWordWrap(True)
+        self._legend = QGridLayout()
+        self._legend.setHorizontalSpacing(16)
         self.plot = pg.PlotWidget(self)
         self.plot.setAccessibleName(str(tr("Shares of the categories by model")))
         self.plot.setMouseEnabled(x=False, y=False)
@@ -170,5 +171,4 @@ class SignaturesPage(QWidget):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setText(str(tr("{place}. ■ {model} (n = {n:,})", place=place + 1, model=model, n=counted[model])))
             label.setStyleSheet(f"color: {scheme.series[place % len(scheme.series)]};")
-            self._legend.addWidget(label)
-        self._legend.addStretch(1)
+            self._legend.addWidget(label, place // 2, place % 2)

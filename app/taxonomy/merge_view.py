@@ -25,6 +25,8 @@ from errormap_core.taxonomy.operations import MergeCategories
 
 TYPICAL = 5
 
+SHORT = 36
+
 
 class MergeView(QDialog):
     """Merges on its button; what would be touched is said before."""
@@ -105,8 +107,9 @@ class MergeView(QDialog):
         category = tree.live(category_id)
         side = QWidget(self)
         column = QVBoxLayout(side)
-        radio = QRadioButton(tree.path(category_id), side)
-        radio.setToolTip(str(tr("Its id survives")))
+        short = category.name if len(category.name) <= SHORT else category.name[: SHORT - 1] + "…"
+        radio = QRadioButton(short, side)
+        radio.setToolTip(str(tr("{path}\nIts id survives", path=tree.path(category_id))))
         radio.setFont(self._session.theme.font(semibold=True))
         self._survivor.addButton(radio, place)
         column.addWidget(radio)

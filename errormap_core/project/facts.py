@@ -106,8 +106,9 @@ class ProjectFacts:
         """What deciding needs; the run is the latest that proposed it. Raises KnownError where there is none."""
         row = self._db.execute(
             """SELECT p.kind, p.arguments, rp.run_id, rp.parent_id FROM proposal p
-            JOIN run_proposal rp ON rp.proposal_id = p.id JOIN source s ON s.id = rp.run_id
-            WHERE p.id = ? ORDER BY s.rowid DESC LIMIT 1""",
+            JOIN run_proposal rp ON rp.proposal_id = p.id
+            JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
+            WHERE p.id = ? ORDER BY r.finished_at DESC, s.rowid DESC LIMIT 1""",
             [proposal_id],
         ).fetchone()
         if row is None:

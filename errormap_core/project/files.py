@@ -53,19 +53,22 @@ def check_file(path: Path) -> None:
 def connect(path: Path, *, read_only: bool) -> Database:
     """A connection with foreign keys enforced, in autocommit: transactions are opened by hand."""
     with told(path):
-        if read_only:
+        is_ours = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        if read_only and not is_ours:
             query = "mode=ro"
             if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
                 query = "immutable=1"  # nobody can write beside us there, nor can SQLite make its -shm
             uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{query}"
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        else:
+        else:  # a reader that may write to the folder, so that SQLite can clean up behind it
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA temp_store = MEMORY")
-        if not read_only:
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a decision that was shown as saved survives a power cut
         register_functions(connection)

@@ -341,7 +341,9 @@ def history(db: Database, *, limit: int | None = None) -> list[HistoryRow]:
         FROM log l JOIN source s ON s.id = l.actor ORDER BY l.seq DESC LIMIT ?"""
     stands = _standing(db)
     found = []
-    for seq, entry_id, kind, summary, actor, initials, at, undo_of, reason in db.execute(sql, [-1 if limit is None else limit]):
+    for seq, entry_id, kind, summary, actor, initials, at, undo_of, reason in db.execute(
+        sql, [-1 if limit is None else limit]
+    ):
         said = str(Sentence.from_json(json.loads(summary)))
         is_undone = not stands[entry_id]
         found.append(HistoryRow(seq, entry_id, kind, said, actor, initials, at, undo_of, is_undone, reason))

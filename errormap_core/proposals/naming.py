@@ -10,9 +10,11 @@ from errormap_core.judge.base import Judge, Message, RecordFailed
 from errormap_core.judge.prompts import Prompt, load_prompt
 from errormap_core.sentences import tr
 from errormap_core.tasks import Cancelled, never_cancelled
+from errormap_core.taxonomy.tree import name_key
 
 BY_MEMBERS = "members"
 MOST_NAME_WORDS = 6
+MOST_NAME_LETTERS = 80
 MOST_DESCRIPTION_WORDS = 30
 PROMPT_ID = "name_category"
 PROMPT_VERSION = 1
@@ -34,7 +36,9 @@ SCHEMA: dict[str, Any] = {
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _WORD = re.compile(r"[^\W\d_][\w'’-]+")
 _EDGES = " \t.,;:!?\"'“”‘’`*#_-–—()[]{}<>/\\|"
-_WEAK_ENDS = frozenset("a an and as at by for from in into is of on or that the their to was were with".split())
+_WEAK_ENDS = frozenset(
+    "a an and as at by for from i in into is it my of on or that the their this to was were with".split()
+)
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -61,7 +65,7 @@ def clean_name(title: str) -> str:
     cut = words[:MOST_NAME_WORDS]
     while len(cut) < len(words) and len(cut) > 1 and cut[-1].casefold().strip(_EDGES) in _WEAK_ENDS:
         cut.pop()
-    name = " ".join(cut).strip(_EDGES)
+    name = " ".join(cut)[:MOST_NAME_LETTERS].strip(_EDGES)
     if not _LETTERS.search(name):
         return ""
     return name[0].upper() + name[1:]
@@ -83,7 +87,7 @@ def name_from_members(
     """Name a group by its most typical members; `titles` and `summaries` are theirs, the most typical first.
 
     The name is the first title that is not said more often in the groups beside it (`elsewhere` counts their titles,
-    case-folded) and that no sibling has (`taken`, case-folded). Where there is none, a word of the members that tells
+    case-folded) and that no sibling has (`taken`: their name_key). Where there is none, a word of the members that tells
     the group apart is added to the first title, and at last a number.
     """
     inside = Counter(title.casefold() for title in titles)
@@ -96,18 +100,18 @@ def name_from_members(
     ]
     described = _quoting(summaries)
     for name in (*distinctive, *candidates):
-        if name and name.casefold() not in taken:
+        if name and name_key(name) not in taken:
             return Naming(name, described, BY_MEMBERS)
     spoken = next((name for name in candidates if name), "") or clean_name(next(iter(summaries), ""))
     base = spoken or str(tr("Unnamed group"))
     words = Counter(word for text in (*titles, *summaries) for word in dict.fromkeys(_WORD.findall(text.casefold())))
-    ranked = sorted(words, key=lambda word: (-words[word], word))
+    ranked = sorted((word for word in words if 3 < len(word) <= 20), key=lambda word: (-words[word], word))
     known = set(base.casefold().split()) | _WEAK_ENDS
-    for name in (base, *(f"{base} ({word})" for word in ranked if word not in known and len(word) > 3)):
-        if name.casefold() not in taken:
+    for name in (base, *(f"{base} ({word})" for word in ranked if word not in known)):
+        if name_key(name) not in taken:
             return Naming(name, described, BY_MEMBERS)
     number = 2
-    while f"{base} ({number})".casefold() in taken:
+    while name_key(f"{base} ({number})") in taken:
         number += 1
     return Naming(f"{base} ({number})", described, BY_MEMBERS)
 
@@ -138,9 +142,9 @@ def name_by_judge(
         return instead("no object")
     name = clean_name(str(answer.get("name", "")))
     description = cut_words(str(answer.get("description", "")), MOST_DESCRIPTION_WORDS + 10)
-    if not name:
+    if not name or name_key(name) in SCHEMA["properties"]:  # a small model fills a field with its own name
         return instead("no name")
-    if name.casefold() in taken:
+    if name_key(name) in taken:
         return instead("name taken")
     if not _LETTERS.search(description):
         return instead("no description")

@@ -1,8 +1,11 @@
 """Whether a new failure belongs to a category that is there: the stated rule. Pure functions of arrays.
 
 A failure is proposed for the category whose centroid (mean direction of the failures counted in it) is nearest, where
-its cosine similarity to it is at least NEAR and at least the similarity that nine in ten of the category's own
-failures have. Whatever is farther from every category is clustered.
+its cosine similarity to it is at least NEAR and at least what three in four of the category's own failures have to the
+mean of its others. Whatever is farther from every category is clustered.
+
+On Banking77 with 20 of 40 records of 40 of 77 categories placed, 71 % of the other 20 went where they belong, 3 %
+elsewhere, and 19 % of the records of categories that were not there yet.
 """
 
 from collections.abc import Sequence
@@ -10,13 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from errormap_core.proposals.clustering import centroid_of
+from errormap_core.proposals.clustering import centroid_of, similarity_to_others
 from errormap_core.proposals.splitting import Vectors
 
 NEAR = 0.6
 """Least similarity to a centroid; what a category of very mixed failures may not go below."""
 
-LESS_TYPICAL = 0.1
+LESS_TYPICAL = 0.25
 """The share of a category's own failures that may be farther from its centroid than one that is placed there."""
 
 
@@ -30,8 +33,8 @@ def place(
     centroids = np.stack([centroid_of(own) for own in categories]).astype(np.float64)
     limits = np.array(
         [
-            max(NEAR, float(np.quantile(own.astype(np.float64) @ centroid, LESS_TYPICAL)) - 1e-6)
-            for own, centroid in zip(categories, centroids, strict=True)
+            max(NEAR, float(np.quantile(similarity_to_others(own), LESS_TYPICAL)) - 1e-6) if len(own) > 1 else NEAR
+            for own in categories
         ]
     )
     similarity = vectors.astype(np.float64) @ centroids.T

@@ -202,7 +202,7 @@ class _Proposing:
                     category_id,
                     [(given.failures[rows[i]].record_id, round(min(1.0, float(similarity[i])), 6)) for i in ranked],
                     description=tr(
-                        "They are as near to this category as nine in ten of its own failures (similarity {limit:.2f}).",
+                        "They are as near to this category as three in four of its own failures (similarity {limit:.2f}).",
                         limit=float(limits[number]),
                     ),
                     cohesion=cohesion_of(vectors[[rows[i] for i in ranked]]),

@@ -4,6 +4,9 @@ Fewer than 50 points are joined by Ward's method. More become the spectral embed
 neighbours with locally scaled weights (Zelnik-Manor and Perona, 2004), on which k-means is run. Of several numbers
 of groups the one is taken with the highest product of silhouette (Rousseeuw, 1987) and modularity (Newman, 2006):
 the first alone likes many small groups, the second alone few large ones. Sizes are never evened out.
+
+Where that number is larger than allowed, the groups are joined by Ward's method on their mean directions, and the
+number is chosen again among the allowed ones: neighbours alone say nothing of which far groups are less far.
 """
 
 from collections.abc import Callable
@@ -25,6 +28,10 @@ NEIGHBOURS = 15
 SCALE_NEIGHBOUR = 7
 SAME_SAYING = 0.3
 """Cosine distance at which two texts may well say the same; what a group of copies of one text is held against."""
+
+FINER = 4
+MOST_FINE = 200
+"""Up to FINER times as many groups as allowed are looked for, and never more than MOST_FINE, before they are joined."""
 
 _EIGEN_POWER = 4
 _DENSE_UP_TO = 600
@@ -56,46 +63,36 @@ def split(
     None where there is nothing to split.
     """
     m = len(points)
-    most = min(m, max_groups) if n_groups is None else min(m, n_groups)
+    most = min(m, max_groups if n_groups is None else n_groups)
     if most < 2:
         return None
     cut: Callable[[int, int], Labels]
     graph = None
     if m < FEWEST_FOR_SPECTRAL:
-        tree = linkage(points.astype(np.float64), method="ward")
-
-        def cut(k: int, _: int) -> Labels:
-            return np.asarray(fcluster(tree, k, criterion="maxclust"), dtype=np.int64) - 1
+        cut = _ward_cut(points)
+        finest = most
     else:
         graph = neighbour_graph(points)
         pause()
-        rows = spectral_rows(graph, most, seed=seed)
-        most = rows[1].shape[1]
+        finest = most if n_groups is not None else max(most, min(FINER * most, m // 5, MOST_FINE))
+        rows = spectral_rows(graph, finest, seed=seed)
+        finest = rows[1].shape[1]
 
         def cut(k: int, n_init: int) -> Labels:
             return _k_means(rows, k, n_init=n_init, seed=seed)
 
-    if n_groups is not None:
-        labels = cut(most, _N_INIT)
-        return Split(labels, silhouette(points, copies, labels, min_size=min_size))
-    tried: dict[int, tuple[float, float]] = {}
+    def measures(labels: Labels) -> tuple[float, float]:
+        pause()
+        dense = 1.0 if graph is None else max(modularity(graph, labels), 0.0)
+        return silhouette(points, copies, labels, min_size=min_size), dense
 
-    def attempt(k: int) -> None:
-        if k not in tried:
-            pause()
-            labels = cut(k, 3)
-            quality = silhouette(points, copies, labels, min_size=min_size)
-            tried[k] = (quality, 1.0 if graph is None else max(modularity(graph, labels), 0.0))
-
-    for k in _candidates(most):
-        attempt(k)
-    for _ in range(2):  # look closer around the best
-        best = _best(tried)
-        for k in _between(sorted(tried), best):
-            attempt(k)
-    best = _best(tried)
-    pause()
+    best = min(most, finest) if n_groups is not None else _best_number(finest, lambda k: measures(cut(k, 3)))
     labels = cut(best, _N_INIT)
+    if labels.max() >= most:
+        means = np.stack([points[labels == label].mean(axis=0) for label in range(int(labels.max()) + 1)])
+        joined = _ward_cut(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9))
+        best = _best_number(most, lambda k: measures(joined(k, 1)[labels]))
+        labels = joined(best, 1)[labels]
     return Split(labels, silhouette(points, copies, labels, min_size=min_size))
 
 
@@ -191,23 +188,34 @@ def _k_means(eigen: tuple[NDArray[np.float64], NDArray[np.float64]], k: int, *, 
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def _candidates(most: int) -> list[int]:
+def _ward_cut(points: Vectors) -> Callable[[int, int], Labels]:
+    tree = linkage(points.astype(np.float64), method="ward")
+
+    def cut(k: int, _: int) -> Labels:
+        return np.asarray(fcluster(tree, k, criterion="maxclust"), dtype=np.int64) - 1
+
+    return cut
+
+
+def _best_number(most: int, measures: Callable[[int], tuple[float, float]]) -> int:
+    """The number from 2 to `most` whose two measures have the highest product; of equals the larger.
+
+    Some are tried, closer together where they are small, and then those halfway between the best and its neighbours.
+    """
+    tried: dict[int, tuple[float, int]] = {}
+
+    def attempt(k: int) -> None:
+        clear, dense = measures(k)
+        tried[k] = (round(clear * dense if clear > 0 else clear, 9), k)
+
     steps = np.geomspace(2, most, 16).round().astype(int).tolist()
-    return sorted({k for k in (*steps, *range(2, min(most, 8) + 1)) if 2 <= k <= most})
-
-
-def _between(tried: list[int], best: int) -> list[int]:
-    """Numbers halfway between the best and those tried beside it."""
-    place = tried.index(best)
-    beside = [tried[i] for i in (place - 1, place + 1) if 0 <= i < len(tried)]
-    return [k for k in ((best + other) // 2 for other in beside) if k not in tried]
-
-
-def _best(tried: dict[int, tuple[float, float]]) -> int:
-    """The number with the highest product of its two measures; of equals the larger."""
-
-    def together(k: int) -> tuple[float, int]:
-        clear, dense = tried[k]
-        return round(clear * dense if clear > 0 else clear, 9), k
-
-    return max(tried, key=together)
+    for k in sorted({k for k in (*steps, *range(2, 9)) if 2 <= k <= most}):
+        attempt(k)
+    for _ in range(2):
+        numbers = sorted(tried)
+        place = numbers.index(max(tried.values())[1])
+        for beside in numbers[max(0, place - 1) : place + 2]:
+            k = (numbers[place] + beside) // 2
+            if k not in tried:
+                attempt(k)
+    return max(tried.values())[1]

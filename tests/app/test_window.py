@@ -269,7 +269,10 @@ def test_what_can_be_used_has_a_name(opened: Opened) -> None:
             )
             if not inside and not widget.accessibleName():
                 nameless.append(f"{kind} in {widget.parent()}")
-        is_qts_own = widget.objectName().startswith(("qt_", "Scroll", "_q_")) or kind in ("QTableCornerButton", "QLineEditIconButton")
+        is_qts_own = widget.objectName().startswith(("qt_", "Scroll", "_q_")) or kind in (
+            "QTableCornerButton",
+            "QLineEditIconButton",
+        )
         is_button = isinstance(widget, QAbstractButton) and not is_qts_own
         if is_button and not widget.text() and not widget.accessibleName():
             nameless.append(f"{kind} {widget.objectName()} in {widget.parent()}")

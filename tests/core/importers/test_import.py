@@ -148,7 +148,12 @@ def test_the_threshold_stays_that_of_the_first_import(project: Project, tmp_path
 
 @pytest.mark.parametrize(
     ("encoding", "named", "is_guess"),
-    [("utf-8", "utf-8", False), ("utf-8-sig", "utf-8-sig", False), ("utf-16", "utf-16", False), ("cp1252", "cp1252", True)],
+    [
+        ("utf-8", "utf-8", False),
+        ("utf-8-sig", "utf-8-sig", False),
+        ("utf-16", "utf-16", False),
+        ("cp1252", "cp1252", True),
+    ],
 )
 def test_encodings(project: Project, tmp_path: Path, encoding: str, named: str, is_guess: bool) -> None:
     path = write(tmp_path / "x.csv", HEADER + "é1,m,“Wie?”,Größe,0,\n", encoding=encoding)
@@ -195,7 +200,7 @@ def test_missing_folders_and_other_files(project: Project, tmp_path: Path) -> No
     (tmp_path / "link.csv").symlink_to(tmp_path / "nowhere")
     with pytest.raises(KnownError, match="no such file"):
         run_import(project, tmp_path / "link.csv")
-    with pytest.raises(KnownError, match="No importer reads files that end in “.xlsx”"):
+    with pytest.raises(KnownError, match=r"No importer reads files that end in “\.xlsx”"):
         format_of(Path("a.xlsx"))
 
 

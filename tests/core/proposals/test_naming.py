@@ -124,6 +124,7 @@ def test_the_judge_names() -> None:
         (None, "cut_off"),
         ([], "no object"),
         ({"name": "1", "description": "Units are confused."}, "no name"),
+        ({"name": "Name", "description": "Units are confused."}, "no name"),
         ({"name": "MIXES up units", "description": "Units are confused."}, "name taken"),
         ({"name": "Off by one", "description": " . "}, "no description"),
     ],
