@@ -243,6 +243,7 @@ class Window(QMainWindow):
         for dock in (self.left, self.right):
             dock.show()
         self._show_totals()
+        self.tabs.setCurrentWidget(self.records)
         self.show_page("records" if not self.review.n_pending else "review")
         self._enable()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -62,6 +63,7 @@ class ReviewPage(QWidget):
         self.members = QListWidget(self)
         self.members.setAccessibleName(str(tr("Failures of the proposal, the most typical first")))
         self.members.setWordWrap(True)
+        self.members.setSpacing(3)
         self.members.currentItemChanged.connect(self._on_member)
         self._members_title = QLabel(self)
         self._buttons: dict[str, QPushButton] = {}
@@ -120,6 +122,13 @@ class ReviewPage(QWidget):
             self._buttons[key] = button
         row.addStretch(1)
         return row
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The record pane shows a failure of the chosen proposal again."""
+        row = self._chosen()
+        if row is not None:
+            self._show(row)
+        super().showEvent(event)
 
     def set_menu(self, make: Callable[[], QMenu]) -> None:
         """Where the context menu comes from."""
