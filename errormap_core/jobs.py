@@ -178,7 +178,7 @@ def export_job(
 
 def stats(project: Project) -> dict[str, Any]:
     """Numbers of a project as JSON can hold them."""
-    from errormap_core.measures.shares import subtree_counts
+    from errormap_core.measures.counts import subtree_counts
 
     totals = queries.totals(project.db)
     counts = subtree_counts(project.tree, queries.own_counts(project.db))

@@ -159,7 +159,7 @@ def test_no_address_is_named(pattern: str) -> None:
 
 
 def test_every_target_is_listed_by_make() -> None:
-    said = subprocess.run(["make"], capture_output=True, text=True, cwd=ROOT)
+    said = subprocess.run(["make", "--no-print-directory"], capture_output=True, text=True, cwd=ROOT)
     assert said.returncode == 0, said.stderr
     listed = {line.split()[1] for line in said.stdout.splitlines()}
     assert {"run", "demo", "test", "check", "bench", "soak"} <= listed

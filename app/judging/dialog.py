@@ -93,6 +93,7 @@ class JudgeDialog(QDialog):
         column.addLayout(form)
         column.addWidget(self.retry)
         column.addWidget(buttons)
+        self._asking: QProcess | None = None
         self._ask_llama()
 
     def _spin(self, key: str, value: int) -> QSpinBox:
@@ -122,6 +123,8 @@ class JudgeDialog(QDialog):
         self._asking.start(sys.executable, ["-c", code])
 
     def _on_answer(self) -> None:
+        if self._asking is None:
+            return
         words = bytes(self._asking.readAllStandardOutput().data()).decode().split()
         if len(words) != 2:
             self.offload.setText(str(tr("llama.cpp could not be asked: the judge may not start here.")))
@@ -132,6 +135,14 @@ class JudgeDialog(QDialog):
             else tr("was built without GPU support, layers on the GPU have no effect")
         )
         self.offload.setText(str(tr("llama-cpp-python {version} {can}.", version=words[1], can=can)))
+
+    def done(self, result: int) -> None:
+        """Nothing is left asking when the dialog closes."""
+        if self._asking is not None and self._asking.state() != QProcess.ProcessState.NotRunning:
+            self._asking.blockSignals(True)
+            self._asking.kill()
+            self._asking.waitForFinished(1000)
+        super().done(result)
 
     def _start(self) -> None:
         project = self._session.project

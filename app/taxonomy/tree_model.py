@@ -13,7 +13,7 @@ from PySide6.QtGui import QFont
 
 from app.records.list_model import RECORDS_MIME
 from errormap_core.errors import KnownError
-from errormap_core.measures.shares import subtree_counts
+from errormap_core.measures.counts import subtree_counts
 from errormap_core.project.queries import own_counts, totals
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr

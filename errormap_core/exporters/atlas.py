@@ -15,7 +15,7 @@ import jsonschema
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id
-from errormap_core.measures.shares import subtree_counts
+from errormap_core.measures.counts import subtree_counts
 from errormap_core.project import queries
 from errormap_core.project.atlas_queries import examples as examples_of
 from errormap_core.project.atlas_queries import steps

@@ -1,4 +1,4 @@
-"""Counts and shares over the tree: a node shows its subtree's count and its share of all counted failures."""
+"""Shares of the tree by model: the signatures of ErrorMap (arXiv 2601.15812)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,15 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errormap_core.taxonomy.tree import Tree
-
-
-def subtree_counts(tree: Tree, own: Mapping[str, int]) -> dict[str, int]:
-    """Failures on each live category and below it, from those on each itself."""
-    counts: dict[str, int] = {}
-    for category in reversed(list(tree)):  # children before parents
-        below = sum(counts[child] for child in tree.children(category.id))
-        counts[category.id] = own.get(category.id, 0) + below
-    return counts
 
 
 def shares_by_model(

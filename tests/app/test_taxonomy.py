@@ -36,7 +36,7 @@ def shown(model: TreeModel, parent: QModelIndex | None = None) -> list[Any]:
 
 def wanted(window: Window, parent: str | None = None) -> list[Any]:
     """The same, from the project."""
-    from errormap_core.measures.shares import subtree_counts
+    from errormap_core.measures.counts import subtree_counts
 
     project = window.session.project
     assert project is not None
