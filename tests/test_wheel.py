@@ -44,7 +44,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: Path, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(command), *arguments], capture_output=True, text=True, cwd=folder, timeout=60)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [str(command), *arguments], capture_output=True, text=True, cwd=folder, timeout=60, env=environment
+    )
 
 
 def test_it_holds_the_two_packages_and_the_resources(wheel: Path) -> None:

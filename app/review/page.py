@@ -103,6 +103,7 @@ class ReviewPage(QWidget):
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
         session.machine_changed.connect(lambda _: self.reload())
+        session.proposal_selected.connect(self._follow)
         session.theme.changed.connect(self._restyle)
         self._restyle()
         self._on_closed()
@@ -233,6 +234,12 @@ class ReviewPage(QWidget):
         self._session.select_proposal(row.id if row else None)
         if row is not None:
             self._show(row)
+
+    def _follow(self, proposal_id: str | None) -> None:
+        """Another pane selected a proposal: show it here."""
+        item = self._items.get(proposal_id or "")
+        if item is not None and item is not self.list.currentItem():
+            self.list.setCurrentItem(item)
 
     def _show(self, row: ProposalRow) -> None:
         project = self._session.project

@@ -1,5 +1,7 @@
 """The page of signatures: each model's shares of the categories on the selected level."""
 
+from typing import Any
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer
@@ -36,6 +38,8 @@ class SignaturesPage(QWidget):
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.setMenuEnabled(False)
+        self.plot.setToolTip(str(tr("Click a category to select it")))
+        self.plot.scene().sigMouseClicked.connect(self._on_click)
         self._empty = EmptyState(self)
         chart = QWidget(self)
         column = QVBoxLayout(chart)
@@ -123,6 +127,17 @@ class SignaturesPage(QWidget):
         )
         self._draw(counted)
         self._layers.setCurrentIndex(1)
+
+    def _on_click(self, event: Any) -> None:
+        """Select the category whose bars were clicked."""
+        at = self.plot.getPlotItem().vb.mapSceneToView(event.scenePos())
+        self.select_at(at.y())
+
+    def select_at(self, y: float) -> None:
+        """Select the category that is drawn at height `y` of the plot."""
+        place = round(y)
+        if 0 <= place < len(self.category_ids):
+            self._session.select_categories([self.category_ids[place]])
 
     def _go_review(self) -> None:
         do = getattr(self.window(), "do", None)

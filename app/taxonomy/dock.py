@@ -18,6 +18,7 @@ from app.icons import icon
 from app.session import Scope, Session
 from app.taxonomy.describe_dialog import DescribeDialog
 from app.taxonomy.merge_view import MergeView
+from app.taxonomy.proposed import ProposedTree
 from app.taxonomy.split_view import SplitView
 from app.taxonomy.tree_model import COUNT, ID_ROLE, NAME, SHARE, TreeModel
 from app.taxonomy.view import CategoryView, Filtered
@@ -75,6 +76,7 @@ class TaxonomyDock(QWidget):
         head.setContentsMargins(8, 4, 8, 4)
         head.addWidget(self.filter, 1)
         head.addWidget(self._add)
+        self.proposed = ProposedTree(session)
         self._beside = QVBoxLayout()
         self._beside.setContentsMargins(8, 4, 8, 8)
         self._beside.setSpacing(0)
@@ -83,6 +85,7 @@ class TaxonomyDock(QWidget):
         pane.setSpacing(0)
         pane.addLayout(head)
         pane.addWidget(self.view, 1)
+        pane.addWidget(self.proposed)
         pane.addLayout(self._beside)
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._on_selected())
         self.view.customContextMenuRequested.connect(self._show_menu)

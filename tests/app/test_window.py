@@ -73,6 +73,31 @@ def test_a_proposal_shows_its_typical_failures(opened: Opened) -> None:
     assert window.record.detail.id == ids[2]
 
 
+def test_proposals_stand_below_the_tree_as_such(opened: Opened) -> None:
+    window, _ = opened
+    proposed = window.tree.proposed
+    assert not proposed.isHidden()
+    assert "4 proposals, not in the totals" in proposed._title.text()
+    ids = list(window.review._rows)
+    proposed.tree.setCurrentItem(proposed._items[ids[2]])
+    assert window.session.proposal_id == ids[2]
+    assert window.review.list.currentItem() is window.review._items[ids[2]]
+    window.review.list.setCurrentItem(window.review._items[ids[0]])
+    assert proposed.tree.currentItem() is proposed._items[ids[0]]
+    window.review.accept_all()
+    assert proposed.isHidden()
+
+
+def test_a_click_into_the_chart_selects_the_category(opened: Opened) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    window.show_page("signatures")
+    window.signatures.reload()
+    wanted = window.signatures.category_ids[1]
+    window.signatures.select_at(1.2)
+    assert window.tree.selected_ids() == [wanted]
+
+
 def test_evidence_is_marked_only_where_it_is_found(opened: Opened) -> None:
     window, ids = opened
     criteria = [
