@@ -110,7 +110,6 @@ class Session(QObject):
             )
         self.select_record(None)
         self.opened.emit()
-        self.select_scope(Scope())
         self.context_changed.emit()
         return True
 

@@ -73,7 +73,7 @@ class JudgeDialog(QDialog):
         file.addWidget(self.model, 1)
         file.addWidget(choose)
         form = QFormLayout()
-        form.addRow(str(tr("&Model (GGUF)")), file)
+        form.addRow(str(tr("Model (GGUF)")), file)
         form.addRow(str(tr("&At most")), self.limit)
         form.addRow(str(tr("&Threads")), self.threads)
         form.addRow(str(tr("Context, &tokens")), self.context)

@@ -78,6 +78,7 @@ class RecordsPage(QWidget):
         narrow.addWidget(self.by_model)
         head = QVBoxLayout()
         head.setContentsMargins(12, 8, 12, 8)
+        head.setSpacing(6)
         head.addLayout(said)
         head.addLayout(narrow)
         self._layers = QStackedLayout()
@@ -190,6 +191,13 @@ class RecordsPage(QWidget):
         self.reload()
 
     def _on_opened(self) -> None:
+        self._fill_models()
+        self.search.blockSignals(True)
+        self.search.clear()
+        self.search.blockSignals(False)
+        self.reload()
+
+    def _fill_models(self) -> None:
         project = self._session.project
         assert project is not None
         self.by_model.blockSignals(True)
@@ -200,9 +208,6 @@ class RecordsPage(QWidget):
         self.by_model.blockSignals(False)
         self._n_datasets = len(datasets(project.reader))
         self._fit_columns()
-        self.search.blockSignals(True)
-        self.search.clear()
-        self.search.blockSignals(False)
 
     def _on_closed(self) -> None:
         self.model.show(None, [])
@@ -223,7 +228,7 @@ class RecordsPage(QWidget):
     def _on_machine(self) -> None:
         project = self._session.project
         if project is not None and self.by_model.count() - 1 != len(models(project.reader)):
-            self._on_opened()
+            self._fill_models()
         self._reload_soon()
 
     def _reload_soon(self) -> None:
