@@ -1,22 +1,15 @@
 """The page of keys, made from the table of commands, and what the program is."""
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QTableWidget, QTableWidgetItem, QWidget
 
 import errormap_core
 from app.commands import COMMANDS, MENUS
-from errormap_core.sentences import Sentence, tr
+from app.dialogs import Dialog
+from errormap_core.sentences import tr
 
 
-class _Page(QDialog):
+class _Page(Dialog):
     """A dialog that is read and closed."""
-
-    def __init__(self, title: Sentence, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(str(title))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.column = QVBoxLayout(self)
-        self.column.setContentsMargins(16, 16, 16, 16)
 
     def finish(self) -> None:
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)

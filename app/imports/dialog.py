@@ -6,8 +6,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
-    QDialog,
-    QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
@@ -21,8 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.dialogs import Dialog
 from app.session import Session
-from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.importers.errormap_csv import Preview, preview
 from errormap_core.sentences import tr, trn
@@ -31,15 +29,13 @@ SHOWN_ROWS = 12
 SHOWN_LETTERS = 120
 
 
-class ImportDialog(QDialog):
+class ImportDialog(Dialog):
     """Shows the beginning of the files; Import starts the work, which then shows in the status bar."""
 
     def __init__(self, session: Session, paths: list[Path], parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(tr("Import"), parent)
         self._session = session
         self._paths = paths
-        self.setWindowTitle(str(tr("Import")))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(980, 680)
         self.about = QLabel(self)
         self.about.setWordWrap(True)
@@ -84,20 +80,11 @@ class ImportDialog(QDialog):
         sampling.addWidget(self.seed)
         sampling.addStretch(1)
         form.addRow(str(tr("Sampling")), sampling)
-        buttons = QDialogButtonBox(self)
-        self.ok = buttons.addButton(str(tr("Import")), QDialogButtonBox.ButtonRole.AcceptRole)
-        make_primary(self.ok)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self._start)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
-        column.addWidget(self.about)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.problems)
-        column.addLayout(form)
-        column.addWidget(buttons)
+        self.column.addWidget(self.about)
+        self.column.addWidget(self.table, 1)
+        self.column.addWidget(self.problems)
+        self.column.addLayout(form)
+        self.ok = self.add_buttons(tr("Import"), self._start)
         self._look()
 
     def _look(self) -> None:

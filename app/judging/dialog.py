@@ -3,11 +3,9 @@
 import sys
 from importlib.util import find_spec
 
-from PySide6.QtCore import QProcess, Qt
+from PySide6.QtCore import QProcess
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -15,26 +13,23 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
+from app.dialogs import Dialog
 from app.session import Session
-from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import totals
 from errormap_core.sentences import tr, trn
 from errormap_core.settings import setting
 
 
-class JudgeDialog(QDialog):
+class JudgeDialog(Dialog):
     """Model and settings; Run starts the work, which then shows in the status bar and can be stopped there."""
 
     def __init__(self, session: Session, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(tr("Run the judge"), parent)
         self._session = session
-        self.setWindowTitle(str(tr("Run the judge")))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(620)
         project = session.project
         assert project is not None
@@ -79,20 +74,11 @@ class JudgeDialog(QDialog):
         form.addRow(str(tr("Context, &tokens")), self.context)
         form.addRow(str(tr("&Layers on the GPU")), self.gpu)
         form.addRow("", self.offload)
-        buttons = QDialogButtonBox(self)
-        self.ok = buttons.addButton(str(tr("Run the judge")), QDialogButtonBox.ButtonRole.AcceptRole)
-        make_primary(self.ok)
+        self.column.addWidget(self.about)
+        self.column.addLayout(form)
+        self.column.addWidget(self.retry)
+        self.ok = self.add_buttons(tr("Run the judge"), self._start)
         self.ok.setEnabled(bool(waiting or failed))
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self._start)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
-        column.addWidget(self.about)
-        column.addLayout(form)
-        column.addWidget(self.retry)
-        column.addWidget(buttons)
         self._asking: QProcess | None = None
         self._ask_llama()
 

@@ -318,9 +318,11 @@ class RecordsPage(QWidget):
         project, ids = self._session.project, tuple(self._session.record_ids)
         if project is None or not ids:
             return
-        dialog = PlaceDialog(project.tree, n=len(ids), parent=self)
-        dialog.chosen.connect(lambda c: self._session.apply(AssignFailures(record_ids=ids, category_id=c)))
-        dialog.open()
+
+        def assign(category_id: str) -> None:
+            self._session.apply(AssignFailures(record_ids=ids, category_id=category_id))
+
+        PlaceDialog(project.tree, n=len(ids), place=assign, parent=self).open()
 
     def take_out(self) -> None:
         """Take the selected failures out of the categories that hold them."""

@@ -4,34 +4,29 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
     QFormLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QPlainTextEdit,
-    QVBoxLayout,
     QWidget,
 )
 
-from app.theme import make_primary
+from app.dialogs import Dialog
 from errormap_core.project.proposing import ProposalRow
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import Ruling
 
 
-class EditDialog(QDialog):
+class EditDialog(Dialog):
     """Name, description and check boxes; accepting sends the ruling."""
 
     decided = Signal(object)  # Ruling
 
     def __init__(self, row: ProposalRow, titles: Mapping[str, str], *, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(tr("Edit and accept"), parent)
         self._row = row
-        self.setWindowTitle(str(tr("Edit and accept")))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.name = QLineEdit(row.name, self)
         self.description = QPlainTextEdit(row.description, self)
         self.description.setTabChangesFocus(True)
@@ -52,18 +47,10 @@ class EditDialog(QDialog):
         else:
             self.name.hide()
             self.description.hide()
-        buttons = QDialogButtonBox(self)
-        self.ok = buttons.addButton(str(tr("Accept")), QDialogButtonBox.ButtonRole.AcceptRole)
-        make_primary(self.ok)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self._accept)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.addLayout(form)
-        column.addWidget(self._count)
-        column.addWidget(self.members, 1)
-        column.addWidget(buttons)
+        self.column.addLayout(form)
+        self.column.addWidget(self._count)
+        self.column.addWidget(self.members, 1)
+        self.ok = self.add_buttons(tr("Accept"), self._accept)
         self.resize(560, 520)
         self.members.itemChanged.connect(lambda _: self._say())
         self._say()

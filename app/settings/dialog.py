@@ -4,12 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
-    QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
     QLabel,
@@ -17,12 +14,11 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSpinBox,
     QTabWidget,
-    QVBoxLayout,
     QWidget,
 )
 
+from app.dialogs import Dialog
 from app.session import Session
-from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
 from errormap_core.settings import SETTINGS, Setting
@@ -31,14 +27,12 @@ from errormap_core.taxonomy.operations import SetChoice
 MOST = 2_000_000_000
 
 
-class SettingsDialog(QDialog):
+class SettingsDialog(Dialog):
     """Two pages of fields; what was changed is saved, the project's by operations that can be undone."""
 
     def __init__(self, session: Session, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(tr("Settings"), parent)
         self._session = session
-        self.setWindowTitle(str(tr("Settings")))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(680, 620)
         self._fields: dict[str, tuple[Setting, Any, Callable[[], Any]]] = {}
         tabs = QTabWidget(self)
@@ -49,17 +43,9 @@ class SettingsDialog(QDialog):
         self.problem.setWordWrap(True)
         self.problem.setStyleSheet(f"color: {session.theme.scheme.bad};")
         self.problem.hide()
-        buttons = QDialogButtonBox(self)
-        save = buttons.addButton(str(tr("Save")), QDialogButtonBox.ButtonRole.AcceptRole)
-        make_primary(save)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self.save)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.addWidget(tabs)
-        column.addWidget(self.problem)
-        column.addWidget(buttons)
+        self.column.addWidget(tabs)
+        self.column.addWidget(self.problem)
+        self.add_buttons(tr("Save"), self.save)
 
     def _page(self, scope: str) -> QWidget:
         page = QWidget(self)

@@ -3,25 +3,23 @@
 import json
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QLabel, QPlainTextEdit, QWidget
 
+from app.dialogs import Dialog
 from app.session import Session
-from app.theme import make_primary
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import AnnotateCategory, DescribeCategory
 
 
-class DescribeDialog(QDialog):
+class DescribeDialog(Dialog):
     """Two texts; only what was changed is saved."""
 
     def __init__(self, session: Session, category_id: str, parent: QWidget) -> None:
-        super().__init__(parent)
         project = session.project
         assert project is not None
+        super().__init__(tr("Describe “{name}”", name=project.tree.live(category_id).name), parent)
         self._session = session
         self._category = project.tree.live(category_id)
-        self.setWindowTitle(str(tr("Describe “{name}”", name=self._category.name)))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(600, 480)
         self.description = QPlainTextEdit(self._category.description, self)
         self.notes = QPlainTextEdit(self._category.notes, self)
@@ -49,16 +47,8 @@ class DescribeDialog(QDialog):
             )
             form.addRow(str(tr("Origin")), self._said(str(text)))
         form.addRow(str(tr("Id")), self._said(self._category.id))
-        buttons = QDialogButtonBox(self)
-        save = buttons.addButton(str(tr("Save")), QDialogButtonBox.ButtonRole.AcceptRole)
-        make_primary(save)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self._save)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.addLayout(form)
-        column.addWidget(buttons)
+        self.column.addLayout(form)
+        self.add_buttons(tr("Save"), self._save)
 
     def _said(self, text: str) -> QLabel:
         label = QLabel(text, self)

@@ -4,8 +4,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
-    QDialog,
-    QDialogButtonBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -16,8 +14,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.dialogs import Dialog
 from app.session import Session
-from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import failure_ids, failure_rows
 from errormap_core.sentences import tr, trn
@@ -28,18 +26,16 @@ TYPICAL = 5
 SHORT = 36
 
 
-class MergeView(QDialog):
+class MergeView(Dialog):
     """Merges on its button; what would be touched is said before."""
 
     merged = Signal(str)
 
     def __init__(self, session: Session, category_ids: list[str], *, into: str | None, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(tr("Merge"), parent)
         project = session.project
         assert project is not None
         self._session, self._project, self._ids = session, project, category_ids
-        self.setWindowTitle(str(tr("Merge")))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(min(360 * len(category_ids) + 60, 1180), 620)
         tree = project.tree
         self._survivor = QButtonGroup(self)
@@ -79,22 +75,11 @@ class MergeView(QDialog):
         self.effect = QLabel(self)
         self.effect.setWordWrap(True)
         self.effect.setAccessibleName(str(tr("What the merge touches")))
-        buttons = QDialogButtonBox(self)
         n = len(category_ids)
-        self.ok = buttons.addButton(
-            str(trn("Merge {n:,} category", "Merge {n:,} categories", n)), QDialogButtonBox.ButtonRole.AcceptRole
-        )
-        make_primary(self.ok)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self._merge)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
-        column.addWidget(area, 1)
-        column.addLayout(form)
-        column.addWidget(self.effect)
-        column.addWidget(buttons)
+        self.column.addWidget(area, 1)
+        self.column.addLayout(form)
+        self.column.addWidget(self.effect)
+        self.ok = self.add_buttons(trn("Merge {n:,} category", "Merge {n:,} categories", n), self._merge)
         self._survivor.idToggled.connect(lambda _, on: self._on_survivor() if on else None)
         collisions.idToggled.connect(lambda _, on: self._preview() if on else None)
         self.name.currentTextChanged.connect(lambda _: self._preview())

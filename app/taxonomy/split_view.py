@@ -4,8 +4,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
-    QDialog,
-    QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -20,8 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.dialogs import Dialog
 from app.session import Session
-from app.theme import make_primary
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import failure_ids, failure_rows
 from errormap_core.sentences import tr, trn
@@ -31,17 +29,15 @@ KEY = Qt.ItemDataRole.UserRole
 """(kind, id) of an item: ('record', id) or ('category', id)."""
 
 
-class SplitView(QDialog):
+class SplitView(Dialog):
     """Choose at the left, put into a part; names are edited in place (F2); the button splits."""
 
     def __init__(self, session: Session, category_id: str, parent: QWidget) -> None:
-        super().__init__(parent)
         project = session.project
         assert project is not None
+        super().__init__(tr("Split “{name}”", name=project.tree.live(category_id).name), parent)
         self._session, self._project = session, project
         self._category = project.tree.live(category_id)
-        self.setWindowTitle(str(tr("Split “{name}”", name=self._category.name)))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(1060, 660)
         self.filter = QLineEdit(self)
         self.filter.setPlaceholderText(str(tr("Find among them")))
@@ -105,20 +101,11 @@ class SplitView(QDialog):
         where.addWidget(self.beside)
         where.addWidget(self.below)
         where.addStretch(1)
-        buttons = QDialogButtonBox(self)
-        self.ok = buttons.addButton(str(tr("Split")), QDialogButtonBox.ButtonRole.AcceptRole)
-        make_primary(self.ok)
+        self.column.addLayout(grid, 1)
+        self.column.addLayout(where)
+        self.column.addWidget(self.effect)
+        self.ok = self.add_buttons(tr("Split"), self._split)
         self.ok.setAutoDefault(False)
-        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        buttons.accepted.connect(self._split)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
-        column.addLayout(grid, 1)
-        column.addLayout(where)
-        column.addWidget(self.effect)
-        column.addWidget(buttons)
 
     def _fill(self) -> None:
         """Children first, then the failures that the category itself holds."""

@@ -69,5 +69,5 @@ def test_the_palette_finds_and_does(opened: tuple[Window, list[str]]) -> None:
     palette = Palette(window)
     palette.field.setText("history")
     assert palette.list.count() == 1
-    palette._do()
+    palette.choose()
     assert window.tabs.currentWidget() is window.history

@@ -117,7 +117,7 @@ def test_from_results_to_an_atlas(window: Window, tmp_path: Path, qtbot: Any) ->
     place = window.records.findChild(PlaceDialog)
     assert place is not None
     place.field.setText("by hand")
-    place._choose()
+    place.choose()
     assert queries.own_counts(project.db)[by_hand] == 3
 
     # Rename in place
