@@ -321,6 +321,26 @@ def _end(call: Invocation, outcome: Any) -> int:
     return EXIT_LOSSES if outcome.losses else EXIT_DONE
 
 
+def _count(text: str) -> int:
+    """A whole number, at least 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _as_setting(key: str) -> Callable[[str], Any]:
+    """What turns an argument into a value of a setting; what is no such value is said with what is expected."""
+
+    def convert(text: str) -> Any:
+        try:
+            return setting(key).check(text)
+        except KnownError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
 ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "project": (("project",), {"metavar": "PROJECT", "help": "the .errormap file"}),
     "files": (
@@ -340,14 +360,14 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--threshold",),
         {"action": "append", "metavar": "DATASET=X", "help": "success threshold of a dataset; a score under it is a failure (default: 0.7 of the mean score)"},
     ),
-    "ratio": (("--ratio",), {"type": float, "metavar": "R", "help": "share of the failed examples that is analysed, 0 to 1"}),
-    "seed": (("--seed",), {"type": int, "metavar": "N", "help": "another seed samples other examples"}),
+    "ratio": (("--ratio",), {"type": _as_setting("sampling.ratio"), "metavar": "R", "help": "share of the failed examples that is analysed, 0 to 1"}),
+    "seed": (("--seed",), {"type": _as_setting("sampling.seed"), "metavar": "N", "help": "another seed samples other examples"}),
     "models": (("--models",), {"metavar": "A,B", "help": "models to analyse (default: all)"}),
     "model": (("--model",), {"metavar": "GGUF", "help": "the judge's model file (default: the embedded SmolLM2-135M)"}),
-    "threads": (("--threads",), {"type": int, "metavar": "N", "help": "threads of the judge (default: half of the cores)"}),
-    "context": (("--context",), {"type": int, "metavar": "N", "help": "tokens of prompt and answer together"}),
-    "gpu_layers": (("--gpu-layers",), {"type": int, "metavar": "N", "help": "layers on the GPU; -1 for all"}),
-    "limit": (("--limit",), {"type": int, "metavar": "N", "help": "at most so many"}),
+    "threads": (("--threads",), {"type": _as_setting("judge.threads"), "metavar": "N", "help": "threads of the judge (default: half of the cores)"}),
+    "context": (("--context",), {"type": _as_setting("judge.context"), "metavar": "N", "help": "tokens of prompt and answer together"}),
+    "gpu_layers": (("--gpu-layers",), {"type": _as_setting("judge.gpu_layers"), "metavar": "N", "help": "layers on the GPU; -1 for all"}),
+    "limit": (("--limit",), {"type": _count, "metavar": "N", "help": "at most so many"}),
     "retry": (("--retry",), {"action": "store_true", "help": "also the records that failed before"}),
     "again": (("--again",), {"action": "store_true", "help": "also the failures that another judge has analysed"}),
     "set": (("--set",), {"action": "append", "metavar": "KEY=VALUE", "help": "a setting of the project; may be repeated"}),
@@ -356,7 +376,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "output": (("-o", "--output"), {"metavar": "FILE", "required": True, "help": "where the atlas is written (JSON)"}),
     "examples": (
         ("--examples",),
-        {"type": int, "default": 0, "metavar": "N", "help": "include up to N failures a category, with their texts (default: none)"},
+        {"type": _count, "default": 0, "metavar": "N", "help": "include up to N failures a category, with their texts (default: none)"},
     ),
     "with_history": (("--with-history",), {"action": "store_true", "help": "include the steps that were taken"}),
     "replay": (("--replay",), {"action": "store_true", "help": "also take every step of the log again and compare"}),

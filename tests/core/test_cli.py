@@ -69,7 +69,6 @@ def test_losses_have_an_exit_code_of_their_own(tmp_path: Path, quiz: Path, capsy
         (["import", "{tmp}/no/p.errormap", "{quiz}"], "There is no such folder."),
         (["import", "{quiz}", "{quiz}"], "This is not an ErrorMap Studio project."),
         (["import", "{tmp}/p.errormap", "{quiz}", "--threshold", "quiz"], "“quiz” is no threshold."),
-        (["import", "{tmp}/p.errormap", "{quiz}", "--ratio", "2"], "“2.0” is no value for Sampling ratio."),
         (["import", "{tmp}/p.errormap", "{quiz}", "--set", "judge.contxt=1"], "Did you mean “judge.context”?"),
         (["stats", "{tmp}/missing.errormap"], "There is no such project."),
         (["stats", "{tmp}"], "This is a folder, not a project."),
@@ -94,6 +93,26 @@ def test_everything_wrong_is_a_sentence(
     assert "Traceback" not in said
     after = sorted(p.name for p in tmp_path.iterdir() if p.name != "p.errormap")
     assert after == before, "nothing half done is left behind"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--ratio", "2"], "“2” is no value for Sampling ratio. Give a number from 0 to 1."),
+        (["--seed", "x"], "“x” is no value for Sampling seed. Give a whole number, at least 0."),
+        (["--limit", "0"], "argument --limit"),
+        (["--threads", "-3"], "“-3” is no value for Threads. Give a whole number from 0 to 256."),
+        (["--context", "100"], "“100” is no value for Context size."),
+    ],
+)
+def test_arguments_are_checked_as_settings_are(
+    tmp_path: Path, quiz: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("run", tmp_path / "p.errormap", quiz, "-o", tmp_path / "a.json", *arguments)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "p.errormap").exists()
 
 
 def test_accept_history_undo_redo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
