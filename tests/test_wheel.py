@@ -32,8 +32,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv = tmp_path_factory.mktemp("empty") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     commands = venv / ("Scripts" if os.name == "nt" else "bin")
-    # --no-index: from kept wheels, no registry is asked.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    # --no-index: from kept wheels, no registry is asked. The guard is off, as pip makes a socket (which it
+    # connects to nothing) to see whether there is IPv6.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    environment = {name: value for name, value in kept.items() if name not in ("PYTHONPATH", "ERRORMAP_FORBID_SOCKETS")}
     environment["PIP_CONFIG_FILE"] = os.devnull
     command = [sys.executable, "-m", "pip", "--python", str(commands / "python"), "install", "--no-index"]
     done = subprocess.run(
@@ -44,7 +46,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: Path, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "tests" / "offline"),
+    }  # the guard, and nothing of the checkout
     return subprocess.run(
         [str(command), *arguments], capture_output=True, text=True, cwd=folder, timeout=60, env=environment
     )
