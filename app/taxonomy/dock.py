@@ -1,42 +1,33 @@
 """The taxonomy pane: the tree with counts and shares, what no category holds, and all that is done to categories."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, QTimer
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QHeaderView,
-    QInputDialog,
-    QLineEdit,
-    QMenu,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
 
+from app.empty import EmptyState
 from app.icons import icon
 from app.session import Scope, Session
+from app.taxonomy.beside import Beside
 from app.taxonomy.describe_dialog import DescribeDialog
 from app.taxonomy.merge_view import MergeView
-from app.taxonomy.proposed import ProposedTree
+from app.taxonomy.naming import NameDelegate
+from app.taxonomy.proposed import ProposedPanel
 from app.taxonomy.split_view import SplitView
-from app.taxonomy.tree_model import COUNT, ID_ROLE, NAME, SHARE, TreeModel
+from app.taxonomy.tree_model import COUNT, DRAFT, ID_ROLE, NAME, SHARE, TreeModel
 from app.taxonomy.view import CategoryView, Filtered
-from errormap_core.project.queries import failure_rows, totals
-from errormap_core.sentences import Sentence, tr
+from errormap_core.errors import KnownError
+from errormap_core.project.queries import Totals, failure_rows, totals
+from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.edits import Change
-from errormap_core.taxonomy.operations import AddCategory, DeleteCategories, MoveCategories
+from errormap_core.taxonomy.operations import DeleteCategories, MoveCategories
 from errormap_core.taxonomy.tree import Tree
 
-BESIDE: tuple[tuple[str, Scope, Sentence], ...] = (
-    ("unplaced", Scope(unplaced=True), tr("Not placed yet")),
-    ("waiting", Scope(state="waiting"), tr("Waiting for the judge")),
-    ("engine_failed", Scope(state="engine_failed"), tr("Judge failed")),
-    ("no_error", Scope(state="no_error"), tr("No error found")),
-    ("disputed", Scope(state="disputed"), tr("Disputed")),
-    ("excluded", Scope(state="excluded"), tr("Excluded")),
-    ("not_sampled", Scope(state="not_sampled"), tr("Not sampled")),
-)
+LEAST_WIDTH = 240
+MOST = 16_777_215
+"""Qt's word for a widget without a greatest height."""
 
 
 class TaxonomyDock(QWidget):
@@ -47,6 +38,9 @@ class TaxonomyDock(QWidget):
         self._session = session
         self._menu: Callable[[], QMenu] | None = None
         self._is_following = False
+        self._path: Path | None = None
+        self._expanded: dict[Path, set[str]] = {}
+        self._before_filter: set[str] | None = None
         self.model = TreeModel(session.apply, self)
         self.shown = Filtered(self)
         self.shown.setSourceModel(self.model)
@@ -59,6 +53,8 @@ class TaxonomyDock(QWidget):
         self.view.setModel(self.shown)
         self.view.setAccessibleName(str(tr("Taxonomy")))
         self.view.setSortingEnabled(False)
+        self.names = NameDelegate(self.view, check=self._refusal, taken=self._named_so, id_role=ID_ROLE)
+        self.view.setItemDelegate(self.names)
         header = self.view.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
@@ -76,20 +72,35 @@ class TaxonomyDock(QWidget):
         head.setContentsMargins(8, 4, 8, 4)
         head.addWidget(self.filter, 1)
         head.addWidget(self._add)
-        self.proposed = ProposedTree(session)
-        self._beside = QVBoxLayout()
-        self._beside.setContentsMargins(8, 4, 8, 8)
-        self._beside.setSpacing(0)
+        self.hint = EmptyState(self)
+        self.hint.hide()
+        self.proposed = ProposedPanel(session, self)
+        self.beside = Beside(self)
+        tree = QWidget(self)
+        upper = QVBoxLayout(tree)
+        upper.setContentsMargins(0, 0, 0, 0)
+        upper.setSpacing(0)
+        upper.addWidget(self.view, 2)
+        upper.addWidget(self.hint, 3)
+        split = QSplitter(Qt.Orientation.Vertical, self)
+        split.addWidget(tree)
+        split.addWidget(self.proposed)
+        split.setChildrenCollapsible(False)
+        split.setStretchFactor(0, 3)
+        split.setStretchFactor(1, 2)
         pane = QVBoxLayout(self)
         pane.setContentsMargins(0, 0, 0, 0)
         pane.setSpacing(0)
         pane.addLayout(head)
-        pane.addWidget(self.view, 1)
-        pane.addWidget(self.proposed)
-        pane.addLayout(self._beside)
+        pane.addWidget(split, 1)
+        pane.addWidget(self.beside)
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._on_selected())
         self.view.customContextMenuRequested.connect(self._show_menu)
         self.view.merge_dropped.connect(lambda ids, target: self._open_merge([*ids, target], into=target))
+        self.names.merge_wanted.connect(lambda chosen, other: self._open_merge([chosen, other], into=other))
+        self.names.closed.connect(self._end_draft)
+        self.proposed.wanted.connect(lambda _: self._show_page("review"))
+        self.beside.chosen.connect(self._show_beside)
         self._recount = QTimer(self)
         self._recount.setSingleShot(True)
         self._recount.timeout.connect(self._count)
@@ -110,14 +121,32 @@ class TaxonomyDock(QWidget):
 
     def _on_opened(self) -> None:
         self.filter.clear()
-        self.model.show(self._session.project, can_edit=self._session.can_edit)
-        self.view.expandToDepth(0)
+        project = self._session.project
+        assert project is not None
+        self.model.show(project, can_edit=self._session.can_edit)
+        self._path = project.path
+        if project.path in self._expanded:
+            self._expand(self._expanded[project.path])
+        else:
+            self.view.expandToDepth(0)
         self._add.setEnabled(self._session.can_edit)
         self._count()
 
     def _on_closed(self) -> None:
+        if self._path is not None:
+            self._expanded[self._path] = self._before_filter if self._before_filter is not None else self._opened()
+        self._path = self._before_filter = None
         self.model.show(None, can_edit=False)
         self._count()
+
+    def _opened(self) -> set[str]:
+        """Ids of the categories that are open in the view."""
+        return {c for c in self.model.ids() if self.view.isExpanded(self.index_of(c))}
+
+    def _expand(self, category_ids: Iterable[str]) -> None:
+        self.view.collapseAll()
+        for category_id in category_ids:
+            self.view.expand(self.index_of(category_id))
 
     def _on_change(self, change: Change) -> None:
         self._is_following = True
@@ -125,43 +154,80 @@ class TaxonomyDock(QWidget):
         self._is_following = False
         self._recount.start(0)
         self._mark(self._session.record_id)
-        chosen = tuple(self.selected_ids())
-        project = self._session.project
-        gone = project is not None and any(c not in project.tree for c in self._session.scope.category_ids or ())
-        if gone:
-            self._session.select_categories(chosen)
+        tree, wanted = self._tree(), self._session.scope.category_ids or ()
+        if tree is not None and any(c not in tree for c in wanted):
+            known = [c for c in map(tree.get, wanted) if c is not None and c.retired != "deleted"]
+            self._session.select_categories(list(dict.fromkeys(tree.resolve(c.id).id for c in known)))
 
     def _count(self) -> None:
         self.model.refresh_counts()
-        while (item := self._beside.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
         project = self._session.project
-        if project is None:
+        numbers = None if project is None else totals(project.reader)
+        self.beside.show_totals(numbers)
+        self._hint(numbers)
+
+    def _hint(self, numbers: Totals | None) -> None:
+        """Say what to do next where there is no category yet, or the filter leaves none."""
+        tree = self._tree()
+        if tree is None or numbers is None:
+            self._hide_hint()
             return
-        numbers = totals(project.reader)
-        values = {**numbers.states, "unplaced": numbers.n_unplaced}
-        for key, scope, title in BESIDE:
-            if values[key]:
-                button = QToolButton(self)
-                button.setText(f"{title}  {values[key]:,}")
-                button.setToolTip(str(tr("Show these failures")))
-                button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-                button.clicked.connect(lambda _=False, s=scope: self._show_beside(s))
-                self._beside.addWidget(button)
+        if self.filter.text().strip() and not self.shown.rowCount():
+            self.hint.say(
+                tr("No category says “{text}”.", text=self.filter.text().strip()),
+                (str(tr("Show all")), self.filter.clear),
+            )
+        elif any(c.reserved is None for c in tree) or self.proposed.n_pending or DRAFT in self.model.ids():
+            self._hide_hint()
+            return
+        elif not numbers.n_failures:
+            self.hint.say(
+                tr("No categories yet. They come from failures: import results first."),
+                (str(tr("Import…  Ctrl+I")), lambda: self._do("file.import")),
+            )
+        elif not numbers.states["analysed"]:
+            self.hint.say(
+                trn(
+                    "No categories yet. {n:,} failure waits for a diagnosis.",
+                    "No categories yet. {n:,} failures wait for a diagnosis.",
+                    numbers.states["waiting"],
+                ),
+                (str(tr("Run the judge…  Ctrl+J")), lambda: self._do("judge.run")),
+            )
+        else:
+            self.hint.say(
+                tr("No categories yet. Have them proposed from the diagnosed failures, or add one."),
+                (str(tr("Propose  Ctrl+P")), lambda: self._do("judge.propose")),
+                (str(tr("Add  Ctrl+Shift+N")), self.add_category),
+            )
+        rows = self.shown.rowCount() * self._session.theme.row_height()
+        self.view.setMaximumHeight(self.view.header().sizeHint().height() + rows + (8 if rows else 0))
+        self.hint.show()
+
+    def _hide_hint(self) -> None:
+        self.hint.hide()
+        self.view.setMaximumHeight(MOST)
+
+    def _do(self, command_id: str) -> None:
+        do = getattr(self.window(), "do", None)
+        if do is not None:
+            do(command_id)
+
+    def _show_page(self, key: str) -> None:
+        show = getattr(self.window(), "show_page", None)
+        if show is not None:
+            show(key)
 
     def _show_beside(self, scope: Scope) -> None:
         self._is_following = True
         self.view.clearSelection()
         self._is_following = False
         self._session.select_scope(scope)
-        show = getattr(self.window(), "show_page", None)
-        if show is not None:
-            show("records")
+        self._show_page("records")
 
     def _follow_scope(self, scope: Scope) -> None:
         wanted = list(scope.category_ids or ())
+        self.beside.show_scope(scope)
         if self._is_following or wanted == self.selected_ids():
             return
         self._is_following = True
@@ -180,8 +246,19 @@ class TaxonomyDock(QWidget):
     def _restyle(self) -> None:
         self._add.setIcon(icon("plus", self._session.theme.scheme))
         header, em = self.view.header(), self.fontMetrics().horizontalAdvance("0")
-        header.resizeSection(COUNT, em * 10)
-        header.resizeSection(SHARE, em * 9)
+        header.resizeSection(COUNT, em * 9)
+        header.resizeSection(SHARE, em * 8)
+        self.proposed.restyle()
+        self.setMinimumWidth(max(LEAST_WIDTH, em * 26))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Where text is large and the pane narrow, names are worth more than shares, which the tips and the chart tell."""
+        self.view.setColumnHidden(SHARE, self.width() < self.fontMetrics().horizontalAdvance("0") * 30)
 
     # Selection
 
@@ -211,7 +288,7 @@ class TaxonomyDock(QWidget):
                 selection.select(index, rows)
                 self.view.scrollTo(index)
 
-    def index_of(self, category_id: str, column: int = NAME) -> QModelIndex:
+    def index_of(self, category_id: str | None, column: int = NAME) -> QModelIndex:
         """Where the view shows a category."""
         return self.shown.mapFromSource(self.model.index_of(category_id, column))
 
@@ -222,9 +299,22 @@ class TaxonomyDock(QWidget):
             self._session.context_changed.emit()
 
     def _look_for(self, text: str) -> None:
+        """All that is found is open; without a text, what was open before."""
+        if text and self._before_filter is None:
+            self._before_filter = self._opened()
+        self._is_following = True  # hiding what is selected does not change what the list shows
         self.shown.look_for(text)
         if text:
             self.view.expandAll()
+        elif self._before_filter is not None:
+            self._expand(self._before_filter)
+            self._before_filter = None
+        wanted = [c for c in self._session.scope.category_ids or () if self.index_of(c).isValid()]
+        if wanted != self.selected_ids():
+            self._select(wanted)
+        self._is_following = False
+        project = self._session.project
+        self._hint(None if project is None else totals(project.reader))
 
     def _sort(self, column: int) -> None:
         """By name, by count, or (clicked again) in the order of the tree; positions never change by it."""
@@ -259,35 +349,62 @@ class TaxonomyDock(QWidget):
         return None if self._session.project is None else self._session.project.tree
 
     def add_category(self) -> None:
-        """Ask for a name and add a category beside the selected one, or at the top."""
+        """Name a new category in place, behind the selected one or at the top."""
         tree, chosen = self._tree(), self.selected_ids()
-        if tree is not None:
-            parent = tree.live(chosen[0]).parent_id if len(chosen) == 1 else None
-            self._ask_name(parent)
+        if tree is None:
+            return
+        if len(chosen) != 1:
+            self._begin_draft(None, None)
+            return
+        category = tree.live(chosen[0])
+        siblings = [c for c in tree.children(category.parent_id) if tree.live(c).reserved is None]
+        index = siblings.index(category.id) + 1 if category.id in siblings else None
+        self._begin_draft(category.parent_id, index)
 
     def add_child(self) -> None:
-        """Ask for a name and add a category below the selected one."""
+        """Name a new category in place, below the selected one."""
         chosen = self.selected_ids()
         if len(chosen) == 1:
-            self._ask_name(chosen[0])
+            self._begin_draft(chosen[0], None)
 
-    def _ask_name(self, parent_id: str | None) -> None:
-        tree = self._tree()
-        assert tree is not None
-        where = tr("At the top") if parent_id is None else tr("Below “{name}”", name=tree.live(parent_id).name)
-        dialog = QInputDialog(self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(str(tr("Add category")))
-        dialog.setLabelText(str(tr("{where}. Its name, about five words:", where=where)))
-        dialog.setOkButtonText(str(tr("Add")))
-        dialog.resize(420, 120)
-        dialog.textValueSelected.connect(lambda name: self._add_named(name, parent_id))
-        dialog.open()
+    def _begin_draft(self, parent_id: str | None, index: int | None) -> None:
+        self.model.begin_draft(parent_id, index)
+        self._hide_hint()
+        self.view.expand(self.index_of(parent_id))
+        draft = self.index_of(DRAFT)
+        if draft.isValid():
+            self.view.setFocus()
+            self.view.scrollTo(draft)
+            self.view.edit(draft)
 
-    def _add_named(self, name: str, parent_id: str | None) -> None:
-        op = AddCategory(name=name, parent_id=parent_id)
-        if self._session.apply(op) is not None:
+    def _end_draft(self) -> None:
+        """The editor of a name has closed: what was named is added."""
+        op = self.model.end_draft()
+        if op is not None and self._session.apply(op) is not None:
             self.select([op.category_id])
+        elif op is None:
+            self._recount.start(0)
+
+    def _refusal(self, category_id: str | None, name: str) -> KnownError | None:
+        """Why the core would not take a name; None where it would."""
+        project = self._session.project
+        op = self.model.named(category_id or DRAFT, name)
+        if project is None or op is None:
+            return None
+        try:
+            project.preview(op, actor=self._session.actor)
+        except KnownError as error:
+            return error
+        return None
+
+    def _named_so(self, category_id: str | None, name: str) -> str | None:
+        """The sibling of a category that has this name."""
+        tree = self._tree()
+        category = tree.get(category_id) if tree is not None and category_id is not None else None
+        if tree is None or category is None:
+            return None
+        other = tree.sibling_named(category.parent_id, name, but=[category.id])
+        return other.id if other is not None else None
 
     def rename(self) -> None:
         """Edit the name in place."""

@@ -68,10 +68,11 @@ class MergeView(Dialog):
         choice.addWidget(self.fold)
         choice.addWidget(self.rename)
         choice.addStretch(1)
-        form = QFormLayout()
+        form = self._form = QFormLayout()
         form.addRow(str(tr("&Name")), self.name)
         form.addRow(str(tr("&Description")), self.description)
         form.addRow(str(tr("Children with the same name")), choice)
+        self._choice = choice
         self.effect = QLabel(self)
         self.effect.setWordWrap(True)
         self.effect.setAccessibleName(str(tr("What the merge touches")))
@@ -101,6 +102,7 @@ class MergeView(Dialog):
         said = [str(trn("{n:,} failure", "{n:,} failures", count)), category.description]
         ids = failure_ids(self._project.reader, category_ids=tree.subtree(category_id))[:TYPICAL]
         rows = failure_rows(self._project.reader, ids)
+        said += ["\N{NO-BREAK SPACE}"]
         said += [f"– {rows[i].error_title}" for i in ids if i in rows and rows[i].error_title]
         label = QLabel("\n".join(text for text in said if text), side)
         label.setTextFormat(Qt.TextFormat.PlainText)
@@ -138,6 +140,7 @@ class MergeView(Dialog):
             self.effect.setText(f"⚠  {error}")
             self.ok.setEnabled(False)
             return
+        self._form.setRowVisible(self._choice, bool(effect.merged_children or effect.renamed_children))
         said = [str(s) for s in effect.sentences()] or [str(tr("Moves no failure."))]
         self.effect.setText(" ".join(said))
         self.ok.setEnabled(True)

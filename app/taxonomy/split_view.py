@@ -1,6 +1,7 @@
 """The one split view: failures and children of a category at the left, the new categories at the right."""
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
@@ -47,7 +48,7 @@ class SplitView(Dialog):
         self.rest.setAccessibleName(str(tr("Failures and children that stay")))
         self.rest.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.rest.setUniformItemSizes(True)
-        self.rest.itemSelectionChanged.connect(self._show_record)
+        self.rest.itemSelectionChanged.connect(self._on_selected)
         self.parts = QTreeWidget(self)
         self.parts.setAccessibleName(str(tr("New categories")))
         self.parts.setHeaderHidden(True)
@@ -58,6 +59,12 @@ class SplitView(Dialog):
         self.new = QPushButton(str(tr("&New category of the selection →")), self)
         self.put = QPushButton(str(tr("&Put into the chosen one →")), self)
         self.back = QPushButton(str(tr("← &Take back")), self)
+        self.new.setToolTip(str(tr("Make a new category of what is selected at the left (Enter)")))
+        self.put.setToolTip(str(tr("Put what is selected at the left into the category chosen at the right")))
+        self.back.setToolTip(str(tr("Put what is chosen at the right back to the left")))
+        for button in (self.put, self.back):
+            button.setAutoDefault(False)
+        self.new.setDefault(True)  # Enter in the list makes a category; the button that splits has to be reached
         self.new.clicked.connect(self.add_part)
         self.put.clicked.connect(self.put_selected)
         self.back.clicked.connect(self.take_back)
@@ -74,7 +81,9 @@ class SplitView(Dialog):
         self.effect.setAccessibleName(str(tr("What the split touches")))
         self._build()
         self._fill()
+        self._enable()
         self.parts.itemChanged.connect(lambda *_: self._preview())
+        self.parts.itemSelectionChanged.connect(self._enable)
         places.idToggled.connect(lambda _, on: self._preview() if on else None)
         self._preview()
 
@@ -105,7 +114,6 @@ class SplitView(Dialog):
         self.column.addLayout(where)
         self.column.addWidget(self.effect)
         self.ok = self.add_buttons(tr("Split"), self._split)
-        self.ok.setAutoDefault(False)
 
     def _fill(self) -> None:
         """Children first, then the failures that the category itself holds."""
@@ -131,8 +139,35 @@ class SplitView(Dialog):
         for row in range(self.rest.count()):
             item = self.rest.item(row)
             item.setHidden(wanted not in f"{item.text()} {item.toolTip()}".casefold())
+        self._enable()
 
-    def _show_record(self) -> None:
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter in the filter goes to what it found, rather than pressing a button."""
+        if self.filter.hasFocus() and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._enter_list()
+            return
+        super().keyPressEvent(event)
+
+    def _enter_list(self) -> None:
+        """From the filter to the first of what it left."""
+        rows = (self.rest.item(row) for row in range(self.rest.count()))
+        first = next((item for item in rows if not item.isHidden()), None)
+        if first is not None:
+            self.rest.setFocus()
+            self.rest.setCurrentItem(first)
+
+    def _chosen(self) -> list[QListWidgetItem]:
+        return [item for item in self.rest.selectedItems() if not item.isHidden()]
+
+    def _enable(self) -> None:
+        """What a button needs to be chosen, is chosen."""
+        has_rest, has_part = bool(self._chosen()), bool(self.parts.selectedItems())
+        self.new.setEnabled(has_rest)
+        self.put.setEnabled(has_rest and has_part)
+        self.back.setEnabled(has_part)
+
+    def _on_selected(self) -> None:
+        self._enable()
         item = self.rest.currentItem()
         if item is not None and item.data(KEY)[0] == "record":
             self._session.select_record(item.data(KEY)[1])
@@ -141,6 +176,8 @@ class SplitView(Dialog):
 
     def add_part(self) -> None:
         """A new category of what is selected, its name ready to be edited."""
+        if not self._chosen():
+            return
         n = self.parts.topLevelItemCount() + 1
         part = QTreeWidgetItem([str(tr("{name} {n}", name=self._category.name, n=n))])
         part.setFlags(part.flags() | Qt.ItemFlag.ItemIsEditable)
@@ -157,30 +194,39 @@ class SplitView(Dialog):
             self._put_into(part.parent() or part)
 
     def _put_into(self, part: QTreeWidgetItem) -> None:
-        for item in self.rest.selectedItems():
-            if item.isHidden():
-                continue
+        chosen = self._chosen()
+        self.rest.blockSignals(True)  # each that goes would change the selection once
+        for item in chosen:
             child = QTreeWidgetItem([item.text()])
             child.setData(0, KEY, item.data(KEY))
             child.setToolTip(0, item.toolTip())
             child.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
             part.addChild(child)
             self.rest.takeItem(self.rest.row(item))
+        self.rest.blockSignals(False)
+        self._enable()
         self._preview()
 
     def take_back(self) -> None:
         """Put chosen failures back to the left; of a chosen part, all of them, and the part goes."""
-        for item in self.parts.selectedItems():
+        chosen = self.parts.selectedItems()
+        parts = [item for item in chosen if item.parent() is None]
+        for item in chosen:
             above = item.parent()
-            for child in [item] if above is not None else _children(item):
-                back = self._item(child.data(0, KEY), child.text(0))
-                back.setToolTip(child.toolTip(0))
-                self.rest.addItem(back)
-            if above is not None:
+            if above is not None and not above.isSelected():
+                self._give_back(item)
                 above.removeChild(item)
-            else:
-                self.parts.takeTopLevelItem(self.parts.indexOfTopLevelItem(item))
+        for part in parts:
+            for item in _children(part):
+                self._give_back(item)
+            self.parts.takeTopLevelItem(self.parts.indexOfTopLevelItem(part))
+        self._look_for(self.filter.text())
         self._preview()
+
+    def _give_back(self, item: QTreeWidgetItem) -> None:
+        back = self._item(item.data(0, KEY), item.text(0))
+        back.setToolTip(item.toolTip(0))
+        self.rest.addItem(back)
 
     def operation(self) -> SplitCategory:
         """The split as it is chosen now."""

@@ -16,10 +16,16 @@ from errormap_core.errors import KnownError
 from errormap_core.measures.counts import subtree_counts
 from errormap_core.project.queries import own_counts, totals
 from errormap_core.project.store import Project
-from errormap_core.sentences import tr
+from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.category_operations import moves_to
 from errormap_core.taxonomy.edits import Change, Edit
-from errormap_core.taxonomy.operations import AssignFailures, MoveCategories, Operation, RenameCategory
+from errormap_core.taxonomy.operations import (
+    AddCategory,
+    AssignFailures,
+    MoveCategories,
+    Operation,
+    RenameCategory,
+)
 from errormap_core.taxonomy.tree import Tree
 
 CATEGORIES_MIME = "application/x-errormap-categories"
@@ -27,8 +33,13 @@ CATEGORIES_MIME = "application/x-errormap-categories"
 
 NAME, COUNT, SHARE = range(3)
 
+DRAFT = ""
+"""Stands for the id of the category that is being named, before it is added."""
+
 ID_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+TEXT_ROLE = Qt.ItemDataRole.UserRole + 2
+"""What the filter looks into: name and description, casefolded."""
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -48,6 +59,8 @@ class TreeModel(QAbstractItemModel):
         self._by_handle: dict[int, str] = {}
         self._counts: dict[str, int] = {}
         self._n_counted = 0
+        self._draft_index: int | None = None
+        self._draft_name = ""
         self.marked: str | None = None
         self.can_edit = False
 
@@ -58,6 +71,7 @@ class TreeModel(QAbstractItemModel):
         self.beginResetModel()
         self._project, self.can_edit = project, can_edit
         self._children, self._parents, self.marked = {}, {}, None
+        self._draft_index, self._draft_name = None, ""
         if project is not None:
             for category in project.tree:
                 self._children.setdefault(category.parent_id, []).append(category.id)
@@ -124,6 +138,8 @@ class TreeModel(QAbstractItemModel):
         self.endMoveRows()
 
     def _remove(self, category_id: str) -> None:
+        if DRAFT in self._children.get(category_id, ()):
+            self._remove(DRAFT)
         parent = self._parents[category_id]
         row = self._children[parent].index(category_id)
         self.beginRemoveRows(self.index_of(parent), row, row)
@@ -131,6 +147,43 @@ class TreeModel(QAbstractItemModel):
         self._children.pop(category_id, None)
         del self._parents[category_id]
         self.endRemoveRows()
+
+    # A category that is being named
+
+    def begin_draft(self, parent_id: str | None, index: int | None) -> None:
+        """Show an empty row to be named, at the place where AddCategory puts the `index`th child (None: the last)."""
+        self.end_draft()
+        tree = self._tree()
+        if tree is None or (parent_id is not None and parent_id not in self._parents):
+            return
+        here = self._children.setdefault(parent_id, [])
+        n_free = sum(1 for c in here if tree.live(c).reserved is None)
+        row = n_free if index is None else min(index, n_free)
+        self.beginInsertRows(self.index_of(parent_id), row, row)
+        here.insert(row, DRAFT)
+        self._parents[DRAFT] = parent_id
+        self._draft_index, self._draft_name = index, ""
+        self.endInsertRows()
+
+    def end_draft(self) -> AddCategory | None:
+        """Take the row away; the step that was asked for, None where no name was entered."""
+        if DRAFT not in self._parents:
+            return None
+        op = AddCategory(name=self._draft_name, parent_id=self._parents[DRAFT], index=self._draft_index)
+        self._remove(DRAFT)
+        return op if self._draft_name else None
+
+    def named(self, category_id: str, name: str) -> Operation | None:
+        """The step that a name entered for a category, or for DRAFT, asks for; None where nothing changes."""
+        if category_id == DRAFT:
+            return AddCategory(name=name, parent_id=self._parents.get(DRAFT), index=self._draft_index)
+        tree = self._tree()
+        category = tree.get(category_id) if tree is not None else None
+        if category is None or " ".join(name.split()) == category.name:
+            return None
+        return RenameCategory(category_id=category_id, name=name)
+
+    # Counts
 
     def refresh_counts(self) -> None:
         """Read the counts again and repaint the rows whose numbers moved."""
@@ -160,6 +213,10 @@ class TreeModel(QAbstractItemModel):
         return None if self._project is None else self._project.tree
 
     # Indexes
+
+    def ids(self) -> list[str]:
+        """All that is shown, in no order; with DRAFT where a category is being named."""
+        return list(self._parents)
 
     def _handle(self, category_id: str) -> int:
         if category_id not in self._handles:
@@ -213,12 +270,18 @@ class TreeModel(QAbstractItemModel):
             return category.name
         if role == ID_ROLE:
             return category.id
+        if role == TEXT_ROLE:
+            return f"{category.name}\n{category.description}".casefold()
         if role == SORT_ROLE:
             return category.name.casefold() if column == NAME else count
         if role == Qt.ItemDataRole.TextAlignmentRole and column != NAME:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{category.name}\n{category.description}" if category.description else category.name
+            share = f" ({count / self._n_counted:.1%})" if self._n_counted else ""
+            said = trn(
+                "{name}: {n:,} failure{share}", "{name}: {n:,} failures{share}", count, name=category.name, share=share
+            )
+            return f"{said}\n{category.description}" if category.description else str(said)
         if role == Qt.ItemDataRole.FontRole:
             font = QFont()
             font.setItalic(category.reserved is not None)
@@ -244,7 +307,7 @@ class TreeModel(QAbstractItemModel):
         category_id, tree = self.id_at(index), self._tree()
         category = tree.get(category_id) if tree is not None and category_id is not None else None
         if category is None:
-            return Qt.ItemFlag.ItemIsDropEnabled
+            return Qt.ItemFlag.ItemIsEditable | flags if category_id == DRAFT else Qt.ItemFlag.ItemIsDropEnabled
         if category.reserved is None:
             flags |= Qt.ItemFlag.ItemIsDragEnabled
             if index.column() == NAME:
@@ -253,12 +316,14 @@ class TreeModel(QAbstractItemModel):
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """A name that was edited in place becomes an operation; what is refused is told by the session."""
-        category_id, tree = self.id_at(index), self._tree()
-        if role != Qt.ItemDataRole.EditRole or category_id is None or tree is None:
+        category_id = self.id_at(index)
+        if role != Qt.ItemDataRole.EditRole or category_id is None:
             return False
-        if str(value).strip() == tree.live(category_id).name:
-            return False
-        return self._apply(RenameCategory(category_id=category_id, name=str(value))) is not None
+        if category_id == DRAFT:
+            self._draft_name = str(value)
+            return True
+        op = self.named(category_id, str(value))
+        return op is not None and self._apply(op) is not None
 
     # Dragging
 
@@ -283,6 +348,9 @@ class TreeModel(QAbstractItemModel):
             return parent.isValid() and row == -1
         if not data.hasFormat(CATEGORIES_MIME):
             return False
+        if action == Qt.DropAction.CopyAction:  # Ctrl: to be merged, which the merge view looks into
+            target = self.id_at(parent)
+            return row == -1 and bool(target) and dragged_ids(data) != [target]
         try:
             return bool(moves_to(tree, dragged_ids(data), self.id_at(parent)))
         except KnownError:
@@ -296,10 +364,12 @@ class TreeModel(QAbstractItemModel):
             ids = json.loads(bytes(data.data(RECORDS_MIME).data()))
             self._apply(AssignFailures(record_ids=tuple(ids), category_id=target))
             return False  # the change redraws; the view must not take rows away itself
+        if action == Qt.DropAction.CopyAction:
+            return False  # the view opens the merge view
         moving = dragged_ids(data)
         index = None
         if row >= 0:
-            index = sum(1 for c in self._children.get(target, [])[:row] if c not in moving)
+            index = sum(1 for c in self._children.get(target, [])[:row] if c != DRAFT and c not in moving)
         self._apply(MoveCategories(category_ids=tuple(moving), parent_id=target, index=index))
         return False
 

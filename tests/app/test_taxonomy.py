@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QModelIndex, Qt
-from PySide6.QtWidgets import QInputDialog, QLineEdit
+from PySide6.QtWidgets import QLineEdit
 
 from app.records.list_model import RECORDS_MIME
 from app.taxonomy.describe_dialog import DescribeDialog
@@ -139,10 +139,11 @@ def test_a_name_that_is_taken_is_told(opened: Opened) -> None:
 def test_adding_by_keyboard(opened: Opened, qtbot: Any) -> None:
     window, _ = opened
     window.do("taxonomy.add")
-    dialog = window.tree.findChild(QInputDialog)
-    assert dialog is not None
-    dialog.setTextValue("Units")
-    dialog.accept()
+    editor = window.tree.view.viewport().findChild(QLineEdit)
+    assert editor is not None
+    qtbot.keyClicks(editor, "Units")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.step_strip.text == "Added “Units”")
     assert window.tree.selected_ids() == [find(window, "Units")]
 
 

@@ -77,13 +77,13 @@ def test_proposals_stand_below_the_tree_as_such(opened: Opened) -> None:
     window, _ = opened
     proposed = window.tree.proposed
     assert not proposed.isHidden()
-    assert "4 proposals, not in the totals" in proposed._title.text()
+    assert "4 proposals, not in the totals" in proposed.title.text()
     ids = list(window.review._rows)
-    proposed.tree.setCurrentItem(proposed._items[ids[2]])
+    proposed.view.setCurrentIndex(proposed.model.index_of(ids[2]))
     assert window.session.proposal_id == ids[2]
     assert window.review.list.currentItem() is window.review._items[ids[2]]
     window.review.list.setCurrentItem(window.review._items[ids[0]])
-    assert proposed.tree.currentItem() is proposed._items[ids[0]]
+    assert proposed.view.currentIndex() == proposed.model.index_of(ids[0])
     window.review.accept_all()
     assert proposed.isHidden()
 
