@@ -35,6 +35,7 @@ class Setting:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     hidden: bool = False
+    is_required: bool = False
     renamed_to: str | None = None
 
     def check(self, value: Any) -> Any:
@@ -91,7 +92,10 @@ class Setting:
             case "json":
                 return value
             case _:
-                return "" if value is None else str(value)
+                text = "" if value is None else str(value)
+                if self.is_required and not text.strip():
+                    raise ValueError(value)
+                return text
         if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
             raise ValueError(value)
         return number
@@ -120,7 +124,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("proposals.seed", 0, "int", "Proposal seed", "The same seed gives the same proposals.", "project", 0),
     Setting("proposals.names_by", "members", "choice", "Names from", "Most typical members, or the judge.", "project", choices=("members", "judge")),
     # The atlas
-    Setting("atlas.id", "", "text", "Atlas id", "Set when the project is made.", "project", hidden=True),
+    Setting("atlas.id", "", "text", "Atlas id", "Set when the project is made.", "project", hidden=True, is_required=True),
     Setting("atlas.title", "", "text", "Title", "Title of the exported atlas.", "project"),
     Setting("atlas.version", "0.1.0", "text", "Version", "Version of the exported atlas.", "project"),
     Setting("atlas.authors", (), "names", "Authors", "Names of the atlas's authors.", "project"),

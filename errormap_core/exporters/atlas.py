@@ -5,6 +5,7 @@ gives the same bytes. Counts of an imported atlas stand in the place of counts a
 no failures of its own; once it has, they stand beside them under "imported".
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -49,6 +50,11 @@ def atlas_document(project: Project, *, examples: int = 0, history: bool = False
     history : bool
         Include every step that was taken, those of an imported atlas first.
     """
+    with project.reading():
+        return _document(project, examples=examples, history=history)
+
+
+def _document(project: Project, *, examples: int, history: bool) -> dict[str, Any]:
     totals = queries.totals(project.db)
     imported = project.setting("atlas.imported")
     live = totals.n_failures > 0 or imported is None
@@ -122,15 +128,21 @@ def _categories(project: Project, n_counted: int, *, live: bool, examples: int) 
             if examples:
                 item["examples"] = examples_of(project.db, category.id, most=examples)
             if kept is not None:
-                item["imported"] = kept
+                item["imported"] = kept if examples else _without_examples(kept)
         elif kept is not None:
-            if not examples:
-                kept.pop("examples", None)
-            item |= kept
+            item |= kept if examples else _without_examples(kept)
         else:  # added to an imported atlas by hand: nothing was counted in it
             item["counts"] = {"own": 0, "subtree": 0, "share": None, "by_model": {}, "by_dataset": {}}
         found.append(item)
     return found
+
+
+def _without_examples(kept: dict[str, Any]) -> dict[str, Any]:
+    """What was imported without texts of records, on every level: they go out only if asked for."""
+    rest = {name: value for name, value in kept.items() if name != "examples"}
+    if "imported" in rest:
+        rest["imported"] = _without_examples(rest["imported"])
+    return rest
 
 
 def _structure(category: Category) -> dict[str, Any]:
@@ -194,14 +206,23 @@ def write_atlas(project: Project, path: Path, *, examples: int = 0, history: boo
     """
     document = atlas_document(project, examples=examples, history=history)
     jsonschema.Draft202012Validator(schema()).validate(document)
-    if path.is_dir():
-        raise KnownError(tr("This is a folder."), where=str(path), fix=tr("Name a file in it."))
+    path = Path(path)
+    ours = {Path(f"{project.path.resolve()}{end}") for end in ("", "-wal", "-shm")}
     new = path.with_name(f".{path.name}.{new_id()[:8]}.new")
     try:
+        if path.is_dir():
+            raise KnownError(tr("This is a folder."), where=str(path), fix=tr("Name a file in it."))
+        if path.resolve() in ours:
+            raise KnownError(
+                tr("This is the project itself."),
+                where=str(path),
+                fix=tr("Give the atlas a name of its own, ending in .json."),
+            )
         new.write_bytes(encode(document))
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True) if path.parent.is_dir() else None
+        with contextlib.suppress(OSError):  # what could not be written cannot always be taken away either
+            new.unlink(missing_ok=True)
         raise KnownError(
             tr("The atlas cannot be written ({reason}).", reason=error.strerror),
             where=str(path),

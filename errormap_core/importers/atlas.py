@@ -30,7 +30,8 @@ def read_atlas(path: Path) -> dict[str, Any]:
     """The atlas in a file. Raises KnownError, located, for everything that is wrong with it."""
     check_readable(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
+        json.dumps(document, ensure_ascii=False).encode()  # an escaped half of a character cannot be kept
     except UnicodeDecodeError as error:
         raise KnownError(
             tr("The file is not UTF-8 text."), where=tr("{path}, byte {at:,}", path=path, at=error.start),
@@ -40,6 +41,12 @@ def read_atlas(path: Path) -> dict[str, Any]:
         raise KnownError(
             tr("This is not JSON ({reason}).", reason=error.msg),
             where=tr("{path}, line {line:,}, column {column:,}", path=path, line=error.lineno, column=error.colno),
+            fix=tr("Mend the file, or export the atlas again."),
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise KnownError(
+            tr("The JSON holds something that cannot be read ({reason}).", reason=str(error)[:200]),
+            where=str(path),
             fix=tr("Mend the file, or export the atlas again."),
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -72,6 +79,10 @@ def read_atlas(path: Path) -> dict[str, Any]:
     return document
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
 def _broken_ids(document: dict[str, Any]) -> list[Sentence]:
     """What a schema cannot say: ids that are there twice or nowhere, parents after children, equal siblings."""
     wrong: list[Sentence] = []
@@ -98,8 +109,12 @@ def _broken_ids(document: dict[str, Any]) -> list[Sentence]:
         if key_id not in seen:
             wrong.append(tr("categories: the reserved category “{kind}” is missing", kind=kind))
     retired = {item["id"] for item in document["redirects"]}
+    gone: set[str] = set()
     for place, item in enumerate(document["redirects"]):
         where = f"redirects/{place}"
+        if item["id"] in gone:
+            wrong.append(tr("{where}/id: {id} is there twice", where=where, id=item["id"]))
+        gone.add(item["id"])
         if item["id"] in seen:
             wrong.append(tr("{where}/id: {id} is a category too", where=where, id=item["id"]))
         if item["to"] not in seen | retired:

@@ -134,6 +134,20 @@ class Project:
                 if self.db.conn.in_transaction:
                     self.db.execute("ROLLBACK")
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Database]:
+        """Reads that belong together: all see the file as it was at the first, whoever writes meanwhile."""
+        with files.told(self.path):
+            if self.db.conn.in_transaction:
+                yield self.db
+                return
+            self.db.execute("BEGIN")
+            try:
+                self._announce(self._catch_up())
+                yield self.db
+            finally:
+                self.db.execute("ROLLBACK")
+
     def setting(self, key: str) -> Any:
         """Value of a setting of the project."""
         return counting.chosen(self.db, key)

@@ -50,7 +50,13 @@ def operation_from(kind: str, version: int, arguments: Mapping[str, Any]) -> Ope
             fix=tr("Open it with a newer version of ErrorMap Studio."),
         )
     build = getattr(cls, "from_arguments", None)
-    made: Operation = build(arguments) if build is not None else cls(**tuples(arguments))
+    try:
+        made: Operation = build(arguments) if build is not None else cls(**tuples(arguments))
+    except (TypeError, KeyError) as error:
+        raise KnownError(
+            tr("A step of the kind {kind} has arguments that make no step ({reason}).", kind=kind, reason=error),
+            fix=tr("The log is damaged; use a backup copy from the same folder."),
+        ) from error
     return made
 
 

@@ -15,7 +15,7 @@ from errormap_core.project import queries
 from errormap_core.project.check import check
 from errormap_core.project.schema import OTHER_ID
 from errormap_core.project.store import Project
-from errormap_core.taxonomy.operations import AssignFailures, RenameCategory, SetChoice
+from errormap_core.taxonomy.operations import AssignFailures, MoveCategories, RenameCategory, SetChoice
 from tests.core.building import add_analyses, add_records
 from tests.core.taxonomy.curation import Choices, build
 from tests.core.taxonomy.test_curation import make_project
@@ -134,6 +134,11 @@ def break_at(path: str, value: Any) -> Any:
         (break_at("categories/1/name", "a"), "categories/1/name: “a” is there twice"),
         (break_at("categories/2/reserved", "hard"), "categories/2/reserved"),
         (
+            break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "A"}] * 2),
+            "redirects/1/id: X is there twice",
+        ),
+        (break_at("categories/0/name", "  "), "categories/0/name"),
+        (
             break_at("redirects", [{"id": "X", "name": "X", "reason": "merged", "to": "Y"}]),
             "redirects/0/to: Y is nowhere",
         ),
@@ -194,7 +199,7 @@ def test_check_finds_what_is_wrong(analysed: tuple[Project, list[str]]) -> None:
     me = project.annotator("Ann")
     assert check(project) == []
     project.db.execute("UPDATE failure SET state = 'waiting' WHERE record_id = ?", [ids[0]])
-    assert [str(p.sentence) for p in check(project)] == ["2 derived rows are not what the rules give (failure)."]
+    assert [str(p.sentence) for p in check(project)] == ["1 derived row is not what the rules give (failure)."]
     project.db.execute("UPDATE failure SET state = 'analysed' WHERE record_id = ?", [ids[0]])
     project.apply(RenameCategory(category_id=_add(project, me, "A"), name="B"), actor=me)
     project.db.execute("UPDATE category SET name = 'Sneaked in' WHERE name = 'B'")
@@ -210,6 +215,75 @@ def _add(project: Project, actor: str, name: str) -> str:
     op = AddCategory(name=name)
     project.apply(op, actor=actor)
     return op.category_id
+
+
+def test_an_export_never_overwrites_its_project(analysed: tuple[Project, list[str]]) -> None:
+    project, _ = analysed
+    for end in ("", "-wal"):
+        with pytest.raises(KnownError, match="the project itself"):
+            write_atlas(project, Path(f"{project.path}{end}"))
+    assert check(project) == []
+
+
+def test_imported_texts_do_not_leave_unasked(tmp_path: Path, analysed: tuple[Project, list[str]]) -> None:
+    project, ids = analysed
+    project.apply(AssignFailures(record_ids=tuple(ids[:5]), category_id=OTHER_ID), actor=project.annotator("Ann"))
+    write_atlas(project, tmp_path / "a.json", examples=3)
+    with Project.create(tmp_path / "b.errormap") as other:
+        import_atlas(other, tmp_path / "a.json", actor=other.annotator("Bob"))
+        assert "Answer e" not in encode(atlas_document(other)).decode()
+        add_records(other, [{"example_id": "new"}])
+        assert "Answer e0" not in encode(atlas_document(other)).decode()
+        write_atlas(other, tmp_path / "c.json", examples=3)
+    assert "Answer e0" in (tmp_path / "c.json").read_text(encoding="utf-8")
+
+
+def test_curating_an_imported_atlas_is_no_damage(tmp_path: Path) -> None:
+    with curated(tmp_path / "a.errormap", 1) as project:
+        write_atlas(project, tmp_path / "a.json", history=True)
+    with Project.create(tmp_path / "b.errormap") as other:
+        me = other.annotator("Bob")
+        import_atlas(other, tmp_path / "a.json", actor=me)
+        other.undo(actor=me)
+        other.redo(actor=me)
+        write_atlas(other, tmp_path / "b.json", history=True)
+        assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
+        free = [c for c in other.tree if c.reserved is None]
+        other.apply(MoveCategories(category_ids=(free[-1].id,), parent_id=OTHER_ID), actor=me)
+        assert check(other, replay=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"format": "errormap-atlas", "x": NaN}', "NaN is no JSON number"),
+        ('{"format": "errormap-atlas", "x": ' + "1" * 5000 + "}", "cannot be read"),
+        ("[" * 100_000 + "]" * 100_000, "cannot be read"),
+        ('{"format": "errormap-atlas", "title": "\\ud800"}', "cannot be read"),
+    ],
+    ids=["nan", "digits", "depth", "surrogate"],
+)
+def test_json_that_cannot_be_kept(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(KnownError, match=sentence):
+        read_atlas(path)
+
+
+def test_check_tells_of_a_damaged_page_and_of_a_log_with_holes(tmp_path: Path) -> None:
+    project = curated(tmp_path / "a.errormap", 2)
+    project.db.execute("PRAGMA foreign_keys = OFF")
+    entry = project.db.execute("SELECT undo_of FROM log WHERE undo_of IS NOT NULL LIMIT 1").fetchone()[0]
+    project.db.execute("DELETE FROM log WHERE id = ?", [entry])
+    said = [str(p.sentence) for p in check(project, replay=True)]
+    assert any("refers to a row of log" in s for s in said)
+    page = project.db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'failure'").fetchone()[0]
+    project.close()
+    data = bytearray((tmp_path / "a.errormap").read_bytes())
+    data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    (tmp_path / "a.errormap").write_bytes(data)
+    with Project.open(tmp_path / "a.errormap") as broken:
+        assert any("damaged" in str(p.sentence) for p in check(broken))
 
 
 def test_settings_are_on_the_title_page(project: Project) -> None:
