@@ -24,6 +24,7 @@ from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.draft import Draft, Effect
 from errormap_core.taxonomy.edits import AnyEdit, Change, Edit, MachineChange, inverse_of, pack, unpack
 from errormap_core.taxonomy.operations import Operation, arguments_of
+from errormap_core.taxonomy.soundness import refuse_unsound
 from errormap_core.taxonomy.tree import Category, Tree
 
 Listener = Callable[[Change | MachineChange], None]
@@ -385,11 +386,13 @@ class Project:
             assert found is not None
             original = found
         said = Sentence.from_json(json.loads(original["summary"]))
+        edits = inverse_of(unpack(entry["edits"]))
+        refuse_unsound(self.tree, edits, assignment_ids=ProjectFacts(self.db).assignment_ids)
         return self._write(
             kind=UNDO,
             version=1,
             arguments={"entry_id": entry_id},
-            edits=inverse_of(unpack(entry["edits"])),
+            edits=edits,
             summary=tr("{did}: {said}", did=did, said=said),
             actor=actor,
             at=at or now(),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from errormap_core.errors import KnownError
+from errormap_core.project.check import check
 from errormap_core.project.store import Project
 from tests.core.building import add_analyses, add_proposals, add_records
 from tests.core.taxonomy.curation import DRAWS, KINDS, Choices, build, snapshot
@@ -125,6 +126,31 @@ def test_any_steps_are_undone_exactly(curation: type[Curation]) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.parametrize("seed", range(60 if SOAK else 8))
+def test_taking_back_any_step_leaves_a_sound_project(tmp_path: Path, seed: int) -> None:
+    """Steps of the history are taken back in any order: refused, or the project is sound afterwards."""
+    project, records, proposals = make_project(tmp_path / "any.errormap")
+    actor, choices, chance = project.annotator("Ann Bee"), Choices(project, records, proposals), random.Random(seed)
+    n_back = 0
+    for step in range(120):
+        numbers = [chance.randrange(10**6) for _ in range(3)]
+        try:
+            if chance.random() < 0.35:
+                steps = [row[0] for row in project.db.execute("SELECT id FROM log")]
+                project.undo_entry(chance.choice(steps or ["none"]), actor=actor)
+                n_back += 1
+            else:
+                kind, name = chance.choice(KINDS.elements), f"N{chance.randrange(12)}"  # type: ignore[attr-defined]
+                project.apply(build(choices, kind, numbers, ["t", "m"], name), actor=actor)
+        except KnownError:
+            continue
+        if step % 10 == 0:
+            assert [str(p.sentence) for p in check(project)] == []
+    assert [str(p.sentence) for p in check(project, replay=True)] == []
+    assert n_back > 0
+    project.close()
 
 
 @pytest.mark.soak

@@ -1,0 +1,64 @@
+"""Whether edits leave a sound tree: asked before a step is taken back that others may have built on."""
+
+from collections.abc import Callable, Iterable
+
+from errormap_core.errors import KnownError
+from errormap_core.sentences import tr
+from errormap_core.taxonomy.edits import AnyEdit, BulkRows, BulkUpdate, Edit
+from errormap_core.taxonomy.tree import Category, Tree
+
+
+def refuse_unsound(tree: Tree, edits: Iterable[AnyEdit], *, assignment_ids: Callable[[str], list[int]]) -> None:
+    """Raises KnownError where the edits would leave a category without a way to the top, beside another of its name,
+    or failures in a category that is not in the tree.
+
+    `assignment_ids` gives the assignments that are in a category as the project is now.
+    """
+    after = tree.copy()
+    touched: list[str] = []
+    filled: set[str] = set()
+    left: set[int] = set()
+    for edit in edits:
+        match edit:
+            case Edit(table="category", key=key, after=None):
+                after.drop(key)
+                touched.append(key)
+            case Edit(table="category", key=key, after=row) if row is not None:
+                after.put(Category.from_row(row))
+                touched.append(key)
+            case BulkUpdate(table="assignment", column="category_id"):
+                left.update(edit.ids)
+                filled.add(edit.after)
+            case BulkRows(table="assignment") if edit.created:
+                filled.update(edit.column("category_id"))
+            case BulkRows(table="assignment"):
+                left.update(edit.column("id"))
+    for category_id in touched:
+        category = after.get(category_id)
+        if category is None or category.retired is not None:
+            still_there = category_id in filled or not left.issuperset(assignment_ids(category_id))
+            if after.children(category_id) or still_there:
+                raise _built_on()
+        elif not _reaches_top(after, category) or after.sibling_named(
+            category.parent_id, category.name, but=[category_id]
+        ):
+            raise _built_on()
+    if any(category_id not in after for category_id in filled):
+        raise _built_on()
+
+
+def _reaches_top(tree: Tree, category: Category) -> bool:
+    seen = {category.id}
+    while category.parent_id is not None:
+        above = tree.get(category.parent_id)
+        if above is None or above.retired is not None or above.id in seen:
+            return False
+        seen.add(above.id)
+        category = above
+    return True
+
+
+def _built_on() -> KnownError:
+    return KnownError(
+        tr("Later steps built on this one."), fix=tr("Undo the later steps first, the latest before the others.")
+    )
