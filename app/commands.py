@@ -113,7 +113,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("file.open", tr("&Open…"), "window.open", tr("Open a project"), "file", ("Ctrl+O",), icon="folder-open"),
     Command("file.sample", tr("Open the &sample"), "window.open_sample", tr("Open your copy of the sample project"), "file", icon="flask"),
     Command("file.import", tr("&Import…"), "window.import_results", tr("Bring results (CSV) or an atlas (JSON) into the project"),
-            "file", ("Ctrl+I",), editable, "download-simple", starts_group=True),
+            "file", ("Ctrl+I",), lambda c: c.can_edit and not c.is_importing, "download-simple", starts_group=True),
     Command("file.export", tr("&Export atlas…"), "window.export_atlas", tr("Write the atlas as JSON"), "file", ("Ctrl+E",), opened, "export"),
     Command("file.close", tr("&Close project"), "window.close_project", tr("Close the project; everything is saved already"),
             "file", ("Ctrl+W",), opened, starts_group=True),

@@ -57,12 +57,8 @@ class Deeds:
         self.open_path(path)
 
     def close_project(self) -> None:
-        if self._session.tasks.running():
-            self._session.failed.emit(
-                KnownError(tr("Work is running on this project."), fix=tr("Stop it first (Ctrl+.), then close."))
-            )
-            return
-        self._session.close()
+        if self._session.is_free():
+            self._session.close()
 
     def close(self) -> None:
         self._window.close()
@@ -100,7 +96,7 @@ class Deeds:
             self._window, str(tr("Export atlas")), suggested, str(tr("Atlas (*.json)"))
         )
         if name:
-            self._session.tasks.start("export", [str(project.path), "-o", name])
+            self._session.start("export", [str(project.path), "-o", name])
 
     # Work
 
@@ -110,7 +106,7 @@ class Deeds:
     def propose(self) -> None:
         project = self._session.project
         if project is not None:
-            self._session.tasks.start("propose", [str(project.path), "--as-id", self._session.actor])
+            self._session.start("propose", [str(project.path), "--as-id", self._session.actor])
 
     def stop_work(self) -> None:
         self._session.tasks.cancel_all()

@@ -1,12 +1,14 @@
 """What is open and selected: the one place that panes share. Operations go out from here, changes come back here."""
 
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.tasks.runner import TaskRunner
+from app.tasks.runner import Job, TaskRunner
 from app.theme import Theme
 from errormap_core.errors import KnownError
 from errormap_core.people import actor_in
@@ -18,6 +20,7 @@ from errormap_core.taxonomy.edits import Change, MachineChange
 from errormap_core.taxonomy.operations import Operation
 
 POLL_MS = 500
+BEAT_S = 60
 MOST_RECENT = 10
 
 
@@ -57,6 +60,8 @@ class Session(QObject):
         self.proposal_id: str | None = None
         self.tasks = TaskRunner(self)
         self._lease: Lease | None = None
+        self._beaten = time.monotonic()
+        self._is_lost = False
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
         self._poll.timeout.connect(self.poll)
@@ -71,8 +76,26 @@ class Session(QObject):
     def can_edit(self) -> bool:
         return self.project is not None and not self.project.read_only
 
+    def is_free(self) -> bool:
+        """Whether another project may take the place of this one: not while work runs on it."""
+        if self.project is None or not self.tasks.running():
+            return True
+        self.failed.emit(KnownError(tr("Work is running on this project."), fix=tr("Stop it first (Ctrl+.), or wait.")))
+        return False
+
+    def start(self, kind: str, arguments: Sequence[str]) -> Job | None:
+        """Start long work; that work of this kind is running already is told."""
+        job = self.tasks.start(kind, arguments)
+        if job is None:
+            self.failed.emit(
+                KnownError(tr("Work of this kind is running already."), fix=tr("Wait for it, or stop it (Ctrl+.)."))
+            )
+        return job
+
     def create(self, path: Path) -> bool:
         """Make a project and open it; False where that is not possible (the reason was told)."""
+        if not self.is_free():
+            return False
         try:
             Project.create(path).close()
         except KnownError as error:
@@ -82,25 +105,32 @@ class Session(QObject):
 
     def open(self, path: Path) -> bool:
         """Open a project; where another window edits it, for reading only."""
-        try:
-            project = Project.open(path)
-        except KnownError as error:
-            self.failed.emit(error)
+        if self.project is not None and self.project.path.resolve() == path.resolve():
+            return True
+        if not self.is_free():
             return False
         lease = None
         try:
-            lease = take_lease(project, "window", purpose=tr("Editing in a window"))
+            project = Project.open(path)
+            try:
+                lease = take_lease(project, "window", purpose=tr("Editing in a window"))
+            except KnownError as error:
+                project.close()
+                project = Project.open(path, read_only=True)
+                self.failed.emit(
+                    KnownError(error.what, fix=tr("It is shown here for reading; changes made there appear."))
+                )
         except KnownError as error:
-            project.close()
-            project = Project.open(path, read_only=True)
-            self.failed.emit(KnownError(error.what, fix=tr("It is shown here for reading; changes made there appear.")))
+            self.failed.emit(error)
+            return False
         self.close()
         self.project, self._lease = project, lease
         if lease is not None:
             try:
                 self.actor = actor_in(project, self.settings)
-            except KnownError as error:
+            except KnownError as error:  # the settings cannot be kept: the name holds for this session then
                 self.failed.emit(error)
+                self.actor = actor_in(project, self.settings)
         project.subscribe(self._on_change)
         self._remember(path)
         self._poll.start()
@@ -132,7 +162,9 @@ class Session(QObject):
 
     def recent(self) -> list[Path]:
         """Projects opened lately that are still there, newest first."""
-        return [path for path in map(Path, self.settings["look.recent"] or ()) if path.exists()]
+        kept = self.settings["look.recent"]
+        names = [name for name in kept if isinstance(name, str)] if isinstance(kept, list | tuple) else []
+        return [path for path in map(Path, names) if os.path.exists(path)]
 
     def _remember(self, path: Path) -> None:
         path = path.resolve()
@@ -177,9 +209,14 @@ class Session(QObject):
         if self.project is not None:
             try:
                 self.project.poll()
+                if self._lease is not None and time.monotonic() - self._beaten > BEAT_S:
+                    self._beaten = time.monotonic()
+                    self._lease.beat()
+                self._is_lost = False
             except KnownError as error:
-                self._poll.stop()
-                self.failed.emit(error)
+                if not self._is_lost:  # told once, and tried again: a disk may come back
+                    self._is_lost = True
+                    self.failed.emit(error)
 
     def _on_change(self, change: Change | MachineChange) -> None:
         if isinstance(change, MachineChange):
@@ -206,6 +243,13 @@ class Session(QObject):
         if record_id != self.record_id:
             self.record_id = record_id
             self.record_selected.emit(record_id)
+
+    def targets(self) -> list[str]:
+        """The failures that a command is about: those selected in the list if the one that is read is among them,
+        else the one that is read."""
+        if self.record_id is None or self.record_id in self.record_ids:
+            return self.record_ids
+        return [self.record_id]
 
     def select_failures(self, record_ids: list[str]) -> None:
         self.record_ids = record_ids

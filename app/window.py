@@ -211,7 +211,7 @@ class Window(QMainWindow):
             can_edit=self.session.can_edit,
             n_categories=len(chosen),
             n_movable=sum(1 for c in chosen if project.tree.live(c).reserved is None),
-            n_failures=len(self.session.record_ids),
+            n_failures=len(self.session.targets()),
             has_record=self.session.record_id is not None,
             has_proposal=self.session.proposal_id is not None,
             n_pending=self.review.n_pending,

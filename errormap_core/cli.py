@@ -10,8 +10,9 @@ from typing import Any
 
 import errormap_core
 from errormap_core.errors import KnownError
+from errormap_core.importers.looking import look_at, refuse_unknown_datasets
 from errormap_core.people import actor_in
-from errormap_core.project.store import Project
+from errormap_core.project.store import Project, is_empty
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr, trn
 from errormap_core.settings import UserSettings, setting
@@ -43,8 +44,13 @@ class Invocation:
         opened = Project.create(path) if made else Project.open(path, read_only=read_only)
         if opened.backup is not None:
             self.reporter.warn(tr("Brought up to date; the file as it was is kept as {backup}.", backup=opened.backup))
-        with opened as project:
-            yield project
+        try:
+            with opened as project:
+                yield project
+        except KnownError:
+            if made and is_empty(path):
+                path.unlink()
+            raise
 
     def actor(self, project: Project) -> str:
         return actor_in(
@@ -72,7 +78,12 @@ class Invocation:
                 raise KnownError(
                     tr("“{text}” gives a setting no value.", text=text), where="--set", fix=tr("Write KEY=VALUE.")
                 )
-            values[setting(key.strip(), "project").key] = value.strip()
+            known = setting(key.strip(), "project")
+            if known.kind == "json":
+                raise KnownError(
+                    tr("{key} cannot be set by hand.", key=known.key), where="--set", fix=tr("Import an atlas instead.")
+                )
+            values[known.key] = known.check(value.strip())
         return values
 
 
@@ -91,10 +102,12 @@ def _import(call: Invocation) -> int:
     from errormap_core import jobs
 
     files = [Path(name) for name in call.args.files]
-    _refuse_missing(files)
+    look_at(files)
+    chosen, thresholds = call.chosen(), _thresholds(call.args.threshold)
     with call.project(create=True) as project:
+        refuse_unknown_datasets(project, thresholds, files, dataset=call.args.dataset)
         actor = call.actor(project)
-        jobs.choose(project, call.chosen(), actor=actor)
+        jobs.choose(project, chosen, actor=actor)
         outcome = jobs.import_job(
             project,
             files,
@@ -103,7 +116,7 @@ def _import(call: Invocation) -> int:
             dataset=call.args.dataset,
             on_error=call.args.on_error,
             on_conflict=call.args.on_conflict,
-            thresholds=_thresholds(call.args.threshold),
+            thresholds=thresholds,
         )
     return _end(call, outcome)
 
@@ -168,12 +181,19 @@ def _run(call: Invocation) -> int:
     from errormap_core import jobs
 
     files = [Path(name) for name in call.args.files]
-    _refuse_missing(files)
+    look_at(files)
+    output = Path(call.args.output)
+    if output.resolve() in {Path(name).resolve() for name in (*files, call.args.project)}:
+        raise KnownError(
+            tr("The output is one of the inputs."), where=str(output), fix=tr("Give the atlas a name of its own.")
+        )
+    chosen, thresholds = call.chosen(), _thresholds(call.args.threshold)
     numbers: dict[str, Any] = {}
     losses = 0
     with call.project(create=True) as project:
+        refuse_unknown_datasets(project, thresholds, files, dataset=call.args.dataset)
         actor = call.actor(project)
-        jobs.choose(project, call.chosen(), actor=actor)
+        jobs.choose(project, chosen, actor=actor)
         steps: list[tuple[str, Callable[[], jobs.Outcome]]] = [
             (
                 "import",
@@ -185,7 +205,7 @@ def _run(call: Invocation) -> int:
                     dataset=call.args.dataset,
                     on_error=call.args.on_error,
                     on_conflict=call.args.on_conflict,
-                    thresholds=_thresholds(call.args.threshold),
+                    thresholds=thresholds,
                 ),
             ),
             (
@@ -285,13 +305,6 @@ def _demo(call: Invocation) -> int:
     return _end(call, demo(call.reporter, call.settings, folder=call.args.folder))
 
 
-def _refuse_missing(files: Sequence[Path]) -> None:
-    """Before a project is made: a name that was mistyped must not leave an empty project behind."""
-    for path in files:
-        if not path.exists():
-            raise KnownError(tr("There is no such file."), where=str(path), fix=tr("Check the name and the folder."))
-
-
 def _thresholds(texts: Sequence[str] | None) -> dict[str, float]:
     found = {}
     for text in texts or ():
@@ -323,10 +336,9 @@ def _end(call: Invocation, outcome: Any) -> int:
 
 def _count(text: str) -> int:
     """A whole number, at least 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"“{text}” is no whole number of at least 1")
+    return int(text)
 
 
 def _as_setting(key: str) -> Callable[[str], Any]:
@@ -464,11 +476,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KnownError as error:
         reporter.error(error)
         return EXIT_WRONG
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # whoever read us has gone; nothing is left to be said
+            return EXIT_STOPPED
+        where = getattr(error, "filename", None) or ""
+        reason = getattr(error, "strerror", None) or error
+        reporter.error(
+            KnownError(
+                tr("A file cannot be read or written ({reason}).", reason=reason),
+                where=str(where),
+                fix=tr("Check its name and content."),
+            )
+        )
+        return EXIT_WRONG
     except KeyboardInterrupt:
         reporter.warn(tr("Stopped. The same command goes on where it was."))
-        return EXIT_STOPPED
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has gone; nothing is left to be said
         return EXIT_STOPPED
 
 

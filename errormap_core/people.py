@@ -18,9 +18,8 @@ def ensure_user(settings: UserSettings) -> tuple[str, str, str]:
     """Id, name and initials of the annotator of this machine; made and kept where there is none yet."""
     if not settings["user.id"]:
         name = settings["user.name"] or _system_name()
-        settings["user.name"] = name
-        settings["user.initials"] = settings["user.initials"] or initials_of(name)
-        settings["user.id"] = new_id()
+        initials = settings["user.initials"] or initials_of(name)
+        settings.update({"user.name": name, "user.initials": initials, "user.id": new_id()})
     return settings["user.id"], settings["user.name"], settings["user.initials"]
 
 

@@ -101,10 +101,13 @@ class Setting:
         return number
 
 
+MOST_SEED = 2**31 - 1
+"""The largest seed, which every library takes."""
+
 SETTINGS: tuple[Setting, ...] = (
     # What is analysed
     Setting("sampling.ratio", 1.0, "float", "Sampling ratio", "Share of the failed examples that is analysed.", "project", 0.0, 1.0),
-    Setting("sampling.seed", 0, "int", "Sampling seed", "Another seed chooses other examples.", "project", 0),
+    Setting("sampling.seed", 0, "int", "Sampling seed", "Another seed chooses other examples.", "project", 0, MOST_SEED),
     Setting("models.analysed", None, "names", "Models to analyse", "Names of models; empty for all.", "project"),
     # The judge
     Setting("judge.current_run", "", "text", "Judge run that counts", "Id of the run whose analyses count; empty for the latest.", "project", hidden=True),
@@ -112,7 +115,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("judge.max_references", 3, "int", "Correct answers as references", "How many answers that passed the same example the judge is shown.", "project", 0, 3),
     Setting("judge.context", 4096, "int", "Context size", "Tokens of prompt and answer together.", "project", 512, 131072),
     Setting("judge.temperature", 0.0, "float", "Temperature", "0 always takes the likeliest word.", "project", 0.0, 2.0),
-    Setting("judge.seed", 0, "int", "Judge seed", "Used where the temperature is above 0.", "project", 0),
+    Setting("judge.seed", 0, "int", "Judge seed", "Used where the temperature is above 0.", "project", 0, MOST_SEED),
     Setting("judge.model", "", "path", "Judge model", "A GGUF file; empty for the embedded SmolLM2-135M.", "user"),
     Setting("judge.threads", 0, "int", "Threads", "0 for half of the processor's cores, at least one.", "user", 0, 256),
     Setting("judge.gpu_layers", 0, "int", "Layers on the GPU", "0 for none, -1 for all.", "user", -1, 10000),
@@ -121,7 +124,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("proposals.depth", 2, "int", "Levels", "The most levels of categories that are proposed.", "project", 1, 4),
     Setting("proposals.max_categories", 25, "int", "Categories a level", "The most categories that are proposed below one parent.", "project", 2, 200),
     Setting("proposals.min_size", 3, "int", "Smallest category", "Groups with fewer failures go to Other.", "project", 1, 1000),
-    Setting("proposals.seed", 0, "int", "Proposal seed", "The same seed gives the same proposals.", "project", 0),
+    Setting("proposals.seed", 0, "int", "Proposal seed", "The same seed gives the same proposals.", "project", 0, MOST_SEED),
     Setting("proposals.names_by", "members", "choice", "Names from", "Most typical members, or the judge.", "project", choices=("members", "judge")),
     # The atlas
     Setting("atlas.id", "", "text", "Atlas id", "Set when the project is made.", "project", hidden=True, is_required=True),
@@ -205,8 +208,12 @@ class UserSettings:
             return known.default
 
     def __setitem__(self, key: str, value: Any) -> None:
-        known = setting(key, "user")
-        self._values[known.key] = known.check(value)
+        self.update({key: value})
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set several and save once. Raises KnownError where they cannot be saved; they hold for this process then."""
+        checked = {setting(key, "user").key: setting(key, "user").check(value) for key, value in values.items()}
+        self._values.update(checked)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = self.path.with_suffix(".new")

@@ -24,6 +24,7 @@ from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.importers.errormap_csv import Preview, preview
 from errormap_core.sentences import tr, trn
+from errormap_core.settings import MOST_SEED
 
 SHOWN_ROWS = 12
 SHOWN_LETTERS = 120
@@ -61,13 +62,14 @@ class ImportDialog(Dialog):
         self.ratio = QDoubleSpinBox(self)
         self.ratio.setRange(0.0, 1.0)
         self.ratio.setSingleStep(0.05)
-        self.ratio.setDecimals(3)
+        self.ratio.setDecimals(6)
         self.seed = QSpinBox(self)
-        self.seed.setRange(0, 2_000_000_000)
+        self.seed.setRange(0, MOST_SEED)
         project = session.project
         if project is not None:
             self.ratio.setValue(project.setting("sampling.ratio"))
             self.seed.setValue(project.setting("sampling.seed"))
+        self._given = (self.ratio.value(), self.seed.value())
         form = QFormLayout()
         rows = QVBoxLayout()
         rows.addWidget(self.keep)
@@ -169,6 +171,7 @@ class ImportDialog(Dialog):
         if self._paths[0].suffix.lower() != ".json":
             arguments += ["--on-error", "rollback" if self.roll_back.isChecked() else "keep"]
             arguments += ["--on-conflict", "replace" if self.replace.isChecked() else "keep"]
-            arguments += ["--ratio", repr(self.ratio.value()), "--seed", str(self.seed.value())]
+            if (self.ratio.value(), self.seed.value()) != self._given:  # what was not touched stays as it is
+                arguments += ["--ratio", repr(self.ratio.value()), "--seed", str(self.seed.value())]
         self.accept()
-        self._session.tasks.start("import", arguments)
+        self._session.start("import", arguments)

@@ -147,4 +147,4 @@ class JudgeDialog(Dialog):
         if self.retry.isChecked():
             arguments.append("--retry")
         self.accept()
-        self._session.tasks.start("judge", arguments)
+        self._session.start("judge", arguments)

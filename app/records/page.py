@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QItemSelection, QPoint, Qt, QTimer
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -24,7 +24,7 @@ from app.empty import EmptyState
 from app.records.list_model import STATE_NAMES, FailureListModel
 from app.records.place_dialog import PlaceDialog
 from app.session import Scope, Session
-from errormap_core.project.queries import datasets, failure_ids, models, record_detail, totals
+from errormap_core.project.queries import datasets, failure_ids, failure_rows, models, record_detail, totals
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import AnnotateRecord, AssignFailures, MarkRecords, UnassignFailures
@@ -99,7 +99,7 @@ class RecordsPage(QWidget):
         self.table.selectionModel().selectionChanged.connect(self._on_selected)
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
-        session.scope_changed.connect(lambda _: self.reload())
+        session.scope_changed.connect(lambda _: self.reload(is_asked=True))
         session.changed.connect(self._on_change)
         session.machine_changed.connect(lambda _: self._on_machine())
         session.record_selected.connect(self._follow)
@@ -113,8 +113,8 @@ class RecordsPage(QWidget):
 
     # What is shown
 
-    def reload(self) -> None:
-        """Read the list again, keeping what is selected."""
+    def reload(self, *, is_asked: bool = False) -> None:
+        """Read the list again, keeping what is selected; `is_asked`: somebody chose another list, to read it."""
         project = self._session.project
         if project is None:
             return
@@ -129,14 +129,35 @@ class RecordsPage(QWidget):
             unplaced=scope.unplaced,
             search=self.search.text(),
         )
-        kept = [i for i in self._session.record_ids if i in set(ids)]
+        held = set(ids)
+        kept = [i for i in self._session.record_ids if i in held]
+        is_other = ids != self.model.ids()
         self.model.show(project, ids)
         self._title.setText(str(self._scope_title(scope)))
         self._count.setText(str(trn("{n:,} failure", "{n:,} failures", len(ids))))
         if not ids:
             self._say_why(scope)
         self._layers.setCurrentIndex(1 if ids else 0)
-        self._select(kept[:1] or ids[:1])
+        if is_other:
+            self._restore(kept, ids, is_asked=is_asked)
+
+    def _restore(self, kept: Sequence[str], ids: Sequence[str], *, is_asked: bool) -> None:
+        """Select again what was selected; what is read is not taken away by a list that changes behind it."""
+        if not kept:
+            reads_elsewhere = self._session.record_id is not None and not self.isVisible() and not is_asked
+            self._select([] if reads_elsewhere else ids[:1])
+            return
+        selection = QItemSelection()
+        for record_id in kept:
+            row = self.model.row_of(record_id)
+            assert row is not None
+            selection.select(self.model.index(row, 0), self.model.index(row, self.model.columnCount() - 1))
+        current = self._session.record_id if self._session.record_id in kept else kept[0]
+        row = self.model.row_of(current or kept[0])
+        assert row is not None
+        flags = QItemSelectionModel.SelectionFlag
+        self.table.selectionModel().setCurrentIndex(self.model.index(row, 0), flags.NoUpdate)
+        self.table.selectionModel().select(selection, flags.ClearAndSelect)
 
     def _with_children(self, category_ids: Sequence[str]) -> list[str]:
         project = self._session.project
@@ -315,7 +336,7 @@ class RecordsPage(QWidget):
 
     def place(self) -> None:
         """Choose the category that the selected failures belong to."""
-        project, ids = self._session.project, tuple(self._session.record_ids)
+        project, ids = self._session.project, tuple(self._session.targets())
         if project is None or not ids:
             return
 
@@ -330,9 +351,8 @@ class RecordsPage(QWidget):
         if project is None:
             return
         by_category: dict[str, list[str]] = {}
-        for row in (self.model.row_of(i) for i in self._session.record_ids):
-            failure = self.model.failure(row) if row is not None else None
-            if failure is not None and failure.category_id is not None:
+        for failure in failure_rows(project.reader, self._session.targets()).values():
+            if failure.category_id is not None:
                 by_category.setdefault(failure.category_id, []).append(failure.record_id)
         if not by_category:
             self._session.say(tr("None of the selected failures is in a category."))
@@ -349,7 +369,7 @@ class RecordsPage(QWidget):
         self._mark(None)
 
     def _mark(self, mark: str | None) -> None:
-        ids = tuple(self._session.record_ids)
+        ids = tuple(self._session.targets())
         if ids:
             self._session.apply(MarkRecords(record_ids=ids, mark=mark))  # type: ignore[arg-type]
 

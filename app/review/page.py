@@ -44,6 +44,7 @@ class ReviewPage(QWidget):
         self._session = session
         self._menu: Callable[[], QMenu] | None = None
         self._rows: dict[str, ProposalRow] = {}
+        self._read = ""  # the proposal whose first failure was shown; a new list of the same does not show it again
         self._items: dict[str, QTreeWidgetItem] = {}
         self.list = QTreeWidget(self)
         self.list.setAccessibleName(str(tr("Proposals")))
@@ -126,10 +127,11 @@ class ReviewPage(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         """The record pane shows a failure of the chosen proposal again."""
+        super().showEvent(event)
         row = self._chosen()
         if row is not None:
+            self._read = ""
             self._show(row)
-        super().showEvent(event)
 
     def set_menu(self, make: Callable[[], QMenu]) -> None:
         """Where the context menu comes from."""
@@ -275,7 +277,8 @@ class ReviewPage(QWidget):
         )
         below = tr("Its failures are in the proposals below it")
         self._members_title.setText(str(direct if row.n_members else below))
-        if members:
+        if members and self.isVisible() and row.id != self._read:
+            self._read = row.id
             self._session.select_record(members[0][0])
 
     def _members(self, row: ProposalRow) -> list[tuple[str, float | None]]:

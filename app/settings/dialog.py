@@ -24,7 +24,7 @@ from errormap_core.sentences import tr
 from errormap_core.settings import SETTINGS, Setting
 from errormap_core.taxonomy.operations import SetChoice
 
-MOST = 2_000_000_000
+MOST = 2**31 - 1
 
 
 class SettingsDialog(Dialog):
@@ -60,7 +60,11 @@ class SettingsDialog(Dialog):
             field.setToolTip(f"{setting.help}\n{setting.key}")
             field.setEnabled(scope == "user" or self._session.can_edit)
             form.addRow(str(tr("{title}", title=setting.title)), field)
-            self._fields[setting.key] = (setting, value, read)
+            self._fields[setting.key] = (
+                setting,
+                read(),
+                read,
+            )  # as the field shows it: what is not touched is not saved
         area = QScrollArea(self)
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -76,7 +80,7 @@ class SettingsDialog(Dialog):
                 return spin, spin.value
             case "float":
                 number = QDoubleSpinBox(self)
-                number.setDecimals(3)
+                number.setDecimals(6)
                 number.setSingleStep(0.05)
                 number.setRange(setting.minimum or 0.0, setting.maximum if setting.maximum is not None else 1e9)
                 number.setValue(value)

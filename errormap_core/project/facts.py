@@ -102,14 +102,14 @@ class ProjectFacts:
     def dataset_names(self) -> list[str]:
         return [row[0] for row in self._db.execute("SELECT name FROM dataset ORDER BY name")]
 
-    def proposal(self, proposal_id: str) -> ProposalFacts:
-        """What deciding needs; the run is the latest that proposed it. Raises KnownError where there is none."""
+    def proposal(self, proposal_id: str, run_id: str | None = None) -> ProposalFacts:
+        """What deciding needs, as this run has it or the latest that proposed it. Raises KnownError where there is none."""
         row = self._db.execute(
             """SELECT p.kind, p.arguments, rp.run_id, rp.parent_id FROM proposal p
             JOIN run_proposal rp ON rp.proposal_id = p.id
             JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
-            WHERE p.id = ? ORDER BY r.finished_at DESC, s.rowid DESC LIMIT 1""",
-            [proposal_id],
+            WHERE p.id = ? AND (? IS NULL OR rp.run_id = ?) ORDER BY r.finished_at DESC, s.rowid DESC LIMIT 1""",
+            [proposal_id, run_id, run_id],
         ).fetchone()
         if row is None:
             raise KnownError(

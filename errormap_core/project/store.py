@@ -7,6 +7,7 @@ process wrote is announced in the same way by `poll`.
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,27 @@ _WATERMARKS = """SELECT
     (SELECT max(id) FROM judge_error), (SELECT max(rowid) FROM proposal),
     (SELECT count(*) || max(coalesce(finished_at, '')) || sum(status = 'running') FROM run)"""
 _WATCHED = ("record", "analysis", "judge_error", "proposal", "run")
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a project holds neither records nor steps."""
+    with Project.open(path) as project:
+        sql = "SELECT NOT EXISTS (SELECT 1 FROM record) AND NOT EXISTS (SELECT 1 FROM log)"
+        return bool(project.db.execute(sql).fetchone()[0])
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """Give a new project its name, unless somebody took the name meanwhile."""
+    try:
+        os.link(new, path)  # fails where the name is taken, as replacing would not
+    except FileExistsError as error:
+        raise KnownError(
+            tr("There is a file of this name already."), where=str(path), fix=tr("Choose another name.")
+        ) from error
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise
+        new.replace(path)
 
 
 class Project:
@@ -88,7 +110,7 @@ class Project:
                     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 db.close()
-            new.replace(path)
+            _put_in_place(new, path)
         finally:
             for rest in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
                 rest.unlink(missing_ok=True)
@@ -193,7 +215,10 @@ class Project:
         """
         with self._stepping() as others:
             at = at or now()
-            draft = Draft(ProjectFacts(self.db), self.tree, actor=actor, at=at)
+            facts = ProjectFacts(self.db)
+            resolved = getattr(op, "resolved", None)
+            op = op if resolved is None else resolved(facts)
+            draft = Draft(facts, self.tree, actor=actor, at=at)
             summary = op.plan(draft)
             change = self._write(
                 kind=op.kind,

@@ -4,14 +4,14 @@ How a kind of proposal becomes rows is in ACCEPT, a function a kind; a new kind 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.category_operations import checked_name, refuse_parent, refuse_used_id
-from errormap_core.taxonomy.draft import Draft, ProposalFacts
+from errormap_core.taxonomy.draft import Draft, Facts, ProposalFacts
 from errormap_core.taxonomy.provenance import provenance
 from errormap_core.taxonomy.registry import operation, tuples
 from errormap_core.taxonomy.tree import Category
@@ -30,6 +30,7 @@ class Ruling:
     description: str | None = None
     parent_id: str | None = None
     without: tuple[str, ...] = ()
+    run_id: str | None = None
 
 
 @operation
@@ -46,6 +47,11 @@ class DecideProposals:
     def from_arguments(cls, arguments: Mapping[str, Any]) -> "DecideProposals":
         rulings = tuple(Ruling(**tuples(ruling)) for ruling in arguments["rulings"])
         return cls(rulings=rulings, is_bulk=arguments["is_bulk"])
+
+    def resolved(self, facts: Facts) -> "DecideProposals":
+        """With the run that each proposal was decided in, so that a replay does not take a later one for it."""
+        named = (r if r.run_id else replace(r, run_id=facts.proposal(r.proposal_id).run_id) for r in self.rulings)
+        return replace(self, rulings=tuple(named))
 
     def plan(self, draft: Draft) -> Sentence:
         if not self.rulings:
@@ -77,7 +83,7 @@ class _Desk:
     def decide(self, ruling: Ruling) -> None:
         if ruling.proposal_id in self._done:
             return
-        proposal = self.draft.facts.proposal(ruling.proposal_id)
+        proposal = self.draft.facts.proposal(ruling.proposal_id, ruling.run_id)
         decided = self.draft.facts.row("decision", proposal.id)
         if decided is not None and decided["verdict"] in ("accept", "edit"):
             raise KnownError(

@@ -51,7 +51,8 @@ class Facts(Protocol):
 
     def dataset_names(self) -> list[str]: ...
 
-    def proposal(self, proposal_id: str) -> "ProposalFacts": ...
+    def proposal(self, proposal_id: str, run_id: str | None = None) -> "ProposalFacts":
+        """A proposal as a run has it; None: the latest that proposed it."""
 
     def source_label(self, source_id: str) -> dict[str, str]:
         """Kind and name of a source, for provenance."""

@@ -3,14 +3,14 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import content_id
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.settings import setting
-from errormap_core.taxonomy.draft import Draft
+from errormap_core.taxonomy.draft import Draft, Facts
 from errormap_core.taxonomy.registry import operation
 
 
@@ -140,6 +140,12 @@ class WriteAnalysis:
     error_title: str
     error_summary: str
     required_criteria: Any = ()
+    record_hash: str | None = None
+
+    def resolved(self, facts: Facts) -> "WriteAnalysis":
+        """With the content that was analysed, so that a replay does not take it for an analysis of a later one."""
+        is_known = self.record_hash is not None or not facts.known_records([self.record_id])
+        return self if is_known else replace(self, record_hash=facts.record_hash(self.record_id))
 
     def plan(self, draft: Draft) -> Sentence:
         [record_id] = checked_records(draft, [self.record_id])
@@ -149,7 +155,7 @@ class WriteAnalysis:
             )
         if self.verdict == "error" and not self.error_title.strip():
             raise KnownError(tr("An analysis of an error needs a title."), fix=tr("Write a few words, about five."))
-        record_hash = draft.facts.record_hash(record_id)
+        record_hash = self.record_hash or draft.facts.record_hash(record_id)
         key = content_id("analysis", record_id, draft.actor, record_hash)
         row = {
             "id": key,
