@@ -47,7 +47,7 @@ class Invocation:
         try:
             with opened as project:
                 yield project
-        except KnownError:
+        except (KnownError, OSError, UnicodeError):
             if made and is_empty(path):
                 path.unlink()
             raise

@@ -56,9 +56,14 @@ class Setting:
         if self.kind in ("int", "float"):
             number = tr("a whole number") if self.kind == "int" else tr("a number")
             if self.minimum is not None and self.maximum is not None:
-                return tr("Give {number} from {low:g} to {high:g}.", number=number, low=self.minimum, high=self.maximum)
+                return tr(
+                    "Give {number} from {low:,} to {high:,}.",
+                    number=number,
+                    low=_plain(self.minimum),
+                    high=_plain(self.maximum),
+                )
             if self.minimum is not None:
-                return tr("Give {number}, at least {low:g}.", number=number, low=self.minimum)
+                return tr("Give {number}, at least {low:,}.", number=number, low=_plain(self.minimum))
             return tr("Give {number}.", number=number)
         if self.kind == "flag":
             return tr("Give true or false.")
@@ -99,6 +104,11 @@ class Setting:
         if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
             raise ValueError(value)
         return number
+
+
+def _plain(number: float) -> float:
+    """A bound as people write it: 1, not 1.0."""
+    return int(number) if number == int(number) else number
 
 
 MOST_SEED = 2**31 - 1

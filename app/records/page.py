@@ -299,7 +299,7 @@ class RecordsPage(QWidget):
             self.table.clearSelection()
             self._session.select_failures([])
             return
-        self.table.selectRow(row)
+        self._pick(row)
         self.table.scrollTo(self.model.index(row, 0))
         self._session.select_failures([record_ids[0]])
 
@@ -307,7 +307,12 @@ class RecordsPage(QWidget):
         """Another pane selected a record: select it here where it is in the list."""
         row = None if record_id is None else self.model.row_of(record_id)
         if row is not None and self.table.currentIndex().row() != row:
-            self.table.selectRow(row)
+            self._pick(row)
+
+    def _pick(self, row: int) -> None:
+        """Select this row and no other."""
+        flags = QItemSelectionModel.SelectionFlag
+        self.table.selectionModel().setCurrentIndex(self.model.index(row, 0), flags.ClearAndSelect | flags.Rows)
 
     def next(self) -> None:
         self._step(1)
@@ -319,7 +324,7 @@ class RecordsPage(QWidget):
         n = self.model.rowCount()
         if n:
             row = max(0, min(n - 1, self.table.currentIndex().row() + by))
-            self.table.selectRow(row)
+            self._pick(row)
 
     def focus_search(self) -> None:
         self.search.setFocus()

@@ -16,7 +16,8 @@ from app.window import Window
 from errormap_core.project import queries
 from errormap_core.project.store import Project
 from errormap_core.settings import UserSettings
-from errormap_core.taxonomy.operations import WriteAnalysis
+from errormap_core.taxonomy.operations import SetChoice, WriteAnalysis
+from tests.core.building import add_records
 
 Opened = tuple[Window, list[str]]
 
@@ -308,3 +309,72 @@ def test_labels_show_plain_text_of_the_project(opened: Opened) -> None:
     window, _ = opened
     window.tree.select([])
     assert window.findChildren(QLabel)
+
+
+def test_commands_are_about_the_failure_that_is_read(opened: Opened) -> None:
+    window, ids = opened
+    window.show_page("review")
+    window.review.members.setCurrentRow(3)
+    read = window.session.record_id
+    window.session.record_ids = [ids[-1]]  # as if another were selected in the list that is not seen
+    window.do("records.dispute")
+    marks = project_of(window).db.execute("SELECT record_id FROM record_mark").fetchall()
+    assert marks == [(read,)]
+    assert read in ids
+
+
+def test_what_machines_add_takes_no_selection_away(opened: Opened) -> None:
+    window, _ = opened
+    window.show_page("records")
+    window.records.table.selectRow(15)
+    window.session.select_failures(window.session.record_ids)
+    chosen, read = list(window.session.record_ids), window.session.record_id
+    with Project.open(project_of(window).path) as other:
+        add_records(other, [{"example_id": "a-new-one", "dataset": "a"}])
+    window.session.poll()
+    assert len(window.records.model.ids()) == 25
+    assert (window.session.record_ids, window.session.record_id) == (chosen, read)
+    assert window.records.table.currentIndex().row() == 16
+
+
+def test_settings_that_were_not_touched_stay_to_the_last_digit(opened: Opened, tmp_path: Path) -> None:
+    window, _ = opened
+    window.session.apply(SetChoice(key="sampling.ratio", value=0.0123456789))
+    n = len(queries.history(project_of(window).db))
+    SettingsDialog(window.session, window).save()
+    assert len(queries.history(project_of(window).db)) == n
+    dialog = ImportDialog(window.session, [results(tmp_path / "x.csv")], window)
+    assert (dialog.ratio.value(), dialog.seed.value()) == dialog._given
+    dialog.reject()
+
+
+def test_opening_the_open_project_again_changes_nothing(opened: Opened) -> None:
+    window, _ = opened
+    assert window.session.open(project_of(window).path)
+    assert window.session.can_edit
+    assert window.strip.text == ""
+
+
+def test_another_project_waits_for_the_work_on_this_one(opened: Opened, tmp_path: Path, qtbot: Any) -> None:
+    window, _ = opened
+    path = results(tmp_path / "large.csv", n=100_000)
+    before = project_of(window).path
+    job = window.session.start("import", [str(before), str(path)])
+    assert job is not None
+    assert not window.session.create(tmp_path / "other.errormap")
+    assert "Work is running" in window.strip.text
+    assert window.session.start("import", [str(before), str(path)]) is None
+    assert "running already" in window.strip.text
+    assert project_of(window).path == before
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=30_000):
+        window.session.tasks.cancel_all()
+
+
+def test_a_settings_file_with_nonsense_does_not_keep_the_window_closed(qtbot: Any, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('{"look.recent": 5, "look.text_size": "big"}', encoding="utf-8")
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    window = make_window(app, UserSettings(tmp_path / "s.json"))
+    assert "look.text_size" in window.strip.text
+    window.close()
+    window.deleteLater()

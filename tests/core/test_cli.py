@@ -99,7 +99,7 @@ def test_everything_wrong_is_a_sentence(
     ("arguments", "sentence"),
     [
         (["--ratio", "2"], "“2” is no value for Sampling ratio. Give a number from 0 to 1."),
-        (["--seed", "x"], "“x” is no value for Sampling seed. Give a whole number, at least 0."),
+        (["--seed", "x"], "“x” is no value for Sampling seed. Give a whole number from 0 to 2,147,483,647."),
         (["--limit", "0"], "argument --limit"),
         (["--threads", "-3"], "“-3” is no value for Threads. Give a whole number from 0 to 256."),
         (["--context", "100"], "“100” is no value for Context size."),
@@ -113,6 +113,35 @@ def test_arguments_are_checked_as_settings_are(
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "p.errormap").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["import", "{new}", "{bad}"], "columns"),
+        (["import", "{new}", "{quiz}", "--threshold", "nope=1"], "There is no dataset “nope”."),
+        (["import", "{new}", "{quiz}", "--set", "atlas.imported=1"], "cannot be set by hand"),
+        (["run", "{new}", "{quiz}", "-o", "{quiz}"], "The output is one of the inputs."),
+        (["import", "{new}", "{odd}"], "cannot be read"),
+        (["import", "{new}", "x" * 300 + ".csv"], "File name too long"),
+        (["set", "{made}", "--set", "sampling.seed=99999999999999999999"], "is no value for Sampling seed"),
+        (["export", "{made}", "-o", "{made}"], "This is the project itself."),
+    ],
+)
+def test_what_is_wrong_is_found_before_anything_is_made(
+    tmp_path: Path, quiz: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    made, _, _ = make_project(tmp_path / "made.errormap")
+    made.close()
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (tmp_path / "odd.csv").write_bytes(b"\xff\xfe" + HEADER.encode("utf-16-le") + b"x")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    names = {"new": tmp_path / "new.errormap", "quiz": quiz, "made": made.path}
+    names |= {"bad": tmp_path / "bad.csv", "odd": tmp_path / "odd.csv"}
+    assert run(*(a.format(**names) for a in arguments), "--progress", "none") == 2
+    assert sentence in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(before)
+    assert quiz.read_bytes() == before["quiz.csv"]
 
 
 def test_accept_history_undo_redo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +171,7 @@ def test_check_tells_of_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str
     project.db.execute("DELETE FROM failure WHERE record_id = (SELECT min(record_id) FROM failure)")
     project.close()
     assert run("check", project.path, "--json") == 1
-    assert "derived rows" in said(capsys)["problems"][0]
+    assert "derived row" in said(capsys)["problems"][0]
 
 
 def test_set_changes_settings_and_thresholds(tmp_path: Path) -> None:

@@ -11,12 +11,20 @@ import pytest
 from errormap_core.errors import KnownError
 from errormap_core.exporters.atlas import atlas_document, balance, encode, schema, write_atlas
 from errormap_core.importers.atlas import import_atlas, read_atlas
-from errormap_core.project import queries
+from errormap_core.project import counting, queries
 from errormap_core.project.check import check
 from errormap_core.project.schema import OTHER_ID
 from errormap_core.project.store import Project
-from errormap_core.taxonomy.operations import AssignFailures, MoveCategories, RenameCategory, SetChoice
-from tests.core.building import add_analyses, add_records
+from errormap_core.taxonomy.operations import (
+    AssignFailures,
+    DecideProposals,
+    MoveCategories,
+    RenameCategory,
+    Ruling,
+    SetChoice,
+    WriteAnalysis,
+)
+from tests.core.building import add_analyses, add_proposals, add_records
 from tests.core.taxonomy.curation import Choices, build
 from tests.core.taxonomy.test_curation import make_project
 
@@ -284,6 +292,23 @@ def test_check_tells_of_a_damaged_page_and_of_a_log_with_holes(tmp_path: Path) -
     (tmp_path / "a.errormap").write_bytes(data)
     with Project.open(tmp_path / "a.errormap") as broken:
         assert any("damaged" in str(p.sentence) for p in check(broken))
+
+
+def test_a_replay_keeps_what_was_decided_when_machines_went_on(analysed: tuple[Project, list[str]]) -> None:
+    """A record that was replaced after a person analysed it, and a proposal that a later run made again elsewhere."""
+    project, ids = analysed
+    me = project.annotator("Ann")
+    op = WriteAnalysis(record_id=ids[0], verdict="error", error_title="Mine", error_summary="It is.")
+    project.apply(op, actor=me)
+    groups = [{"name": "P", "records": ids[:3]}, {"name": "C", "records": ids[3:6], "parent": 0}]
+    first = add_proposals(project, groups, run="one")
+    rulings = tuple(Ruling(proposal_id=i, verdict="accept") for i in first)
+    project.apply(DecideProposals(rulings=rulings), actor=me)
+    with project.writing() as db:
+        db.execute("UPDATE record SET content_hash = 'another' WHERE id = ?", [ids[0]])
+        counting.refresh(db, record_ids=[ids[0]])
+    add_proposals(project, [{"name": "C", "records": ids[3:6]}, {"name": "P", "records": ids[:3]}], run="two")
+    assert check(project, replay=True) == []
 
 
 def test_settings_are_on_the_title_page(project: Project) -> None:
