@@ -162,6 +162,8 @@ COMMANDS: tuple[Command, ...] = (
             ("F",), failures, "flag", ("records",)),
     Command("records.include", tr("&Count again"), "records.include", tr("Neither excluded nor disputed"), "records", (), failures, "",
             ("records",)),
+    Command("records.analyse", tr("&Write an analysis…"), "records.analyse", tr("Say yourself what went wrong; it counts before any judge's"),
+            "records", ("A",), lambda c: c.can_edit and c.has_record, "pencil-simple", ("records",), starts_group=True),
     Command("records.note", tr("N&ote…"), "records.note", tr("Write a note on the record"), "records", (), lambda c: c.can_edit and c.has_record,
             "note", ("records",)),
     Command("review.accept", tr("&Accept"), "review.accept", tr("The proposal enters the tree, with those above it"), "review", ("Return", "Enter"),

@@ -127,7 +127,7 @@ class RecordDocument:
     def _analysis(self, detail: RecordDetail) -> None:
         self._heading("analysis", tr("Analysis"))
         if detail.analysis is None:
-            self._muted(tr("No analysis yet. Run the judge (Judge menu), or write one yourself."))
+            self._muted(tr("No analysis yet. Run the judge (Ctrl+J), or write one yourself (A)."))
         else:
             self._one_analysis(detail, detail.analysis)
         others = [a for a in detail.analyses if not a.counts]

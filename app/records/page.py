@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
+from app.records.analysis_dialog import AnalysisDialog
 from app.records.list_model import STATE_NAMES, FailureListModel
 from app.records.place_dialog import PlaceDialog
 from app.session import Scope, Session
@@ -377,6 +378,13 @@ class RecordsPage(QWidget):
         ids = tuple(self._session.targets())
         if ids:
             self._session.apply(MarkRecords(record_ids=ids, mark=mark))  # type: ignore[arg-type]
+
+    def analyse(self) -> None:
+        """Write an analysis of the failure that is read."""
+        project, record_id = self._session.project, self._session.record_id
+        if project is not None and record_id is not None:
+            detail = record_detail(project.reader, record_id)
+            AnalysisDialog(detail, write=self._session.apply, parent=self).open()
 
     def note(self) -> None:
         """Write a note on the record that is shown."""

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 
 from app.imports.dialog import ImportDialog
 from app.judging.dialog import JudgeDialog
+from app.records.analysis_dialog import AnalysisDialog
 from app.review.edit_dialog import EditDialog
 from app.settings.dialog import SettingsDialog
 from app.start.run import make_window
@@ -132,6 +133,25 @@ def test_evidence_is_marked_only_where_it_is_found(opened: Opened) -> None:
     cursor.setPosition(text.index("Question e00") + 2)
     assert cursor.charFormat().background().style() == Qt.BrushStyle.NoBrush
     assert document.blockCount() > 8
+
+
+def test_a_person_writes_an_analysis(opened: Opened) -> None:
+    window, ids = opened
+    window.session.select_record(ids[0])
+    window.do("records.analyse")
+    dialog = window.records.findChild(AnalysisDialog)
+    assert dialog is not None
+    assert dialog.title.text() == "Error 0"
+    dialog.title.setText("  ")
+    dialog.save()
+    assert "needs a title" in window.strip.text
+    dialog.title.setText("Says only its name")
+    dialog.save()
+    rows = queries.failure_rows(project_of(window).db, [ids[0]])
+    assert rows[ids[0]].error_title == "Says only its name"
+    assert "Says only its name" in window.record.text.toPlainText()
+    window.do("edit.undo")
+    assert queries.failure_rows(project_of(window).db, [ids[0]])[ids[0]].error_title == "Error 0"
 
 
 def test_texts_of_records_are_never_markup(window: Window, tmp_path: Path) -> None:
