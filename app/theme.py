@@ -92,6 +92,11 @@ class Theme(QObject):
             font.setWeight(QFont.Weight.DemiBold)
         return font
 
+    @property
+    def factor(self) -> float:
+        """How many times the system's text size."""
+        return self._factor
+
     def row_height(self) -> int:
         return round(ROW * max(1.0, self._factor))
 

@@ -37,7 +37,7 @@ PAGES: tuple[tuple[str, Sentence], ...] = (
 LEAST_PAGE = 400
 
 NARROW = 1180
-"""In a window that is less wide than this, in pixels, three columns are too narrow to read in."""
+"""In a window that is less wide than this, in pixels at 100 %, three columns are too narrow to read in."""
 
 
 class Window(QMainWindow):
@@ -297,6 +297,7 @@ class Window(QMainWindow):
     def _restyle(self) -> None:
         for dock in (self.left, self.right):
             dock.setFont(self.theme.font())
+        self._fold()
         for command in COMMANDS:
             if command.icon:
                 self.actions_by_id[command.id].setIcon(icon(command.icon, self.theme.scheme))
@@ -335,10 +336,10 @@ class Window(QMainWindow):
         for dock in (self.left, self.right):
             dock.setVisible(is_open)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """In a narrow window the record folds under the page."""
+    def _fold(self) -> None:
+        """In a window that is narrow for its text the record folds under the page."""
         area = self.dockWidgetArea(self.right)
-        narrow = self.width() < NARROW
+        narrow = self.width() < NARROW * max(1.0, self.theme.factor)
         wanted = Qt.DockWidgetArea.BottomDockWidgetArea if narrow else Qt.DockWidgetArea.RightDockWidgetArea
         if area != wanted and narrow != self._is_narrow:
             is_hidden = self.right.isHidden()
@@ -347,6 +348,9 @@ class Window(QMainWindow):
             self.resizeDocks([self.right], [self.height() // 3 if narrow else 480],
                              Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)  # fmt: skip
         self._is_narrow = narrow
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fold()
         super().resizeEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:

@@ -96,6 +96,9 @@ class RecordPane(QWidget):
         colours = Colours(scheme.text, scheme.muted, scheme.evidence, scheme.bad, scheme.good)
         self._document = RecordDocument(self.text.document(), colours, base=self._session.theme.font(size=1.05))
         self._document.write(detail, category=category, references=detail.correct_predictions)
+        self.text.moveCursor(
+            QTextCursor.MoveOperation.Start
+        )  # writing took the cursor to the end, and the view with it
         self.detail = detail
         n = len(evidence_spans(detail))
         self._evidence.setText(str(trn("{n:,} quote found", "{n:,} quotes found", n)) if detail.analysis else "")
