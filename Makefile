@@ -6,7 +6,7 @@ PY := .venv/bin/python
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up set-up-dev run demo test check bench soak format pins sample sample-answers sample-analyses screenshots wheel clean
+.PHONY: help set-up set-up-dev run demo test check bench soak format pins sample sample-answers sample-proposals screenshots wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,13 +50,13 @@ pins:  ## write the lists of versions and licences from what .venv holds
 
 sample: set-up  ## the sample project, built from its text into out/sample.errormap
 	@mkdir -p $(OUT) && rm -f $(OUT)/sample.errormap
-	$(PY) -c "from pathlib import Path; from errormap_core.sample import build_sample; build_sample(Path('$(OUT)/sample.errormap')).close()"
+	$(PY) -c "from pathlib import Path; from errormap_core.sample.build import build_sample; build_sample(Path('$(OUT)/sample.errormap')).close()"
 
 sample-answers: set-up-dev  ## answer the sample's questions anew with the small models
 	$(PY) packaging/make_sample_answers.py
 
-sample-analyses: set-up-dev  ## judge failures of the sample anew with the embedded judge
-	$(PY) packaging/make_sample_analyses.py
+sample-proposals: set-up-dev  ## propose categories from the sample's gold analyses anew
+	$(PY) packaging/make_sample_proposals.py
 
 screenshots: set-up-dev  ## every screen, light and dark, into docs/screenshots
 	QT_QPA_PLATFORM=offscreen $(PY) packaging/screenshots.py

@@ -30,6 +30,7 @@ class Context:
     is_judging: bool = False
     is_proposing: bool = False
     is_importing: bool = False
+    is_comparing: bool = False
 
 
 When = Callable[[Context], bool]
@@ -178,14 +179,17 @@ COMMANDS: tuple[Command, ...] = (
             lambda c: c.can_edit and not c.is_judging, "robot"),
     Command("judge.propose", tr("&Propose categories"), "window.propose", tr("Embed the analyses and group them into proposals"), "judge",
             ("Ctrl+P",), lambda c: c.can_edit and not c.is_proposing, "lightbulb"),
+    Command("judge.gold", tr("Compare with &gold"), "window.compare_with_gold", tr("How close tree and analyses come to what people wrote as the key"),
+            "judge", ("Ctrl+G",), lambda c: c.is_open and not c.is_comparing, "scales", starts_group=True),
     Command("judge.stop", tr("&Stop"), "window.stop_work", tr("Stop the work that runs; it can go on later"), "judge", ("Ctrl+.",),
-            lambda c: c.is_judging or c.is_proposing or c.is_importing, "stop"),
+            lambda c: c.is_judging or c.is_proposing or c.is_importing or c.is_comparing, "stop"),
     Command("view.review", tr("&Review"), "window.page_review", tr("The proposals that wait for a decision"), "view", ("Ctrl+1", "G, V"), icon="checks"),
     Command("view.records", tr("Re&cords"), "window.page_records", tr("The failures of the selected category"), "view", ("Ctrl+2", "G, R"), icon="rows"),
     Command("view.signatures", tr("&Signatures"), "window.page_signatures", tr("Shares of the categories by model"), "view", ("Ctrl+3", "G, S"),
             icon="chart-bar"),
     Command("view.history", tr("&History"), "window.page_history", tr("Every step that was taken"), "view", ("Ctrl+4", "G, H"),
             icon="clock-counter-clockwise"),
+    Command("view.gold", tr("&Gold"), "window.page_gold", tr("How close tree and analyses come to gold"), "view", ("Ctrl+5", "G, O"), icon="scales"),
     Command("view.tree", tr("&Taxonomy pane"), "window.toggle_tree", tr("Hide the taxonomy, or bring it back"), "view", ("F6",), starts_group=True),
     Command("view.record", tr("R&ecord pane"), "window.toggle_record", tr("Hide the record, or bring it back"), "view", ("F7",)),
     Command("view.larger", tr("&Larger text"), "window.larger", tr("Make all text larger"), "view", ("Ctrl++", "Ctrl+="), starts_group=True),

@@ -47,7 +47,7 @@ class Deeds:
         self._session.open(path)
 
     def open_sample(self) -> None:
-        from errormap_core.sample import open_sample
+        from errormap_core.sample.build import open_sample
 
         try:
             path = open_sample()
@@ -115,6 +115,7 @@ class Deeds:
         """Say what came of a job, and go where its results are."""
         result = job.result
         if result.get("stopped"):
+            self.on_job_failed(job)
             self._session.say(tr("Stopped. What was done is kept; start it again to go on."))
             return
         match job.kind:
@@ -143,8 +144,17 @@ class Deeds:
                 self._session.say(tr("{note}", note=result.get("note", "")))
                 if self._window.review.n_pending:
                     self._window.show_page("review")
+            case "score":
+                self._window.gold.show_result(result)
+                self._window.show_page("gold")
+                self._session.say(tr("Compared with {title}", title=result["gold"]["title"]))
             case "export":
                 self._session.say(tr("Wrote {path}", path=result["path"]))
+
+    def on_job_failed(self, job: Job) -> None:
+        """Let a page that waits for a job know that nothing comes."""
+        if job.kind == "score":
+            self._window.gold.on_failed()
 
     # Steps and pages
 
@@ -171,6 +181,13 @@ class Deeds:
 
     def page_history(self) -> None:
         self._window.show_page("history")
+
+    def page_gold(self) -> None:
+        self._window.show_page("gold")
+
+    def compare_with_gold(self) -> None:
+        self._window.show_page("gold")
+        self._window.gold.compare()
 
     def toggle_tree(self) -> None:
         self._window.left.setVisible(self._window.left.isHidden())

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QMenu, QStackedW
 
 from app.commands import BY_ID, COMMANDS, MENUS, Command, Context
 from app.deeds import Deeds
+from app.gold.page import GoldPage
 from app.history.page import HistoryPage
 from app.icons import icon
 from app.records.page import RecordsPage
@@ -32,6 +33,7 @@ PAGES: tuple[tuple[str, Sentence], ...] = (
     ("records", tr("Records")),
     ("signatures", tr("Signatures")),
     ("history", tr("History")),
+    ("gold", tr("Gold")),
 )
 
 LEAST_PAGE = 400
@@ -57,6 +59,7 @@ class Window(QMainWindow):
         self.review = ReviewPage(session)
         self.signatures = SignaturesPage(session)
         self.history = HistoryPage(session)
+        self.gold = GoldPage(session)
         self.strip = MessageStrip(theme)
         self.task_strip = TaskStrip()
         self.step_strip = StepStrip()
@@ -66,6 +69,7 @@ class Window(QMainWindow):
             "records": self.records,
             "record": self.record,
             "review": self.review,
+            "gold": self.gold,
         }
         self._is_closing = False
         self._is_narrow = False
@@ -220,6 +224,7 @@ class Window(QMainWindow):
             is_judging="judge" in kinds,
             is_proposing="propose" in kinds,
             is_importing="import" in kinds,
+            is_comparing="score" in kinds,
         )
 
     def _enable(self) -> None:
@@ -285,6 +290,7 @@ class Window(QMainWindow):
         self.session.poll()
         if job.error is not None:
             self.strip.show_error(job.error)
+            self.deeds.on_job_failed(job)
         else:
             self.deeds.on_job_done(job)
         self._enable()

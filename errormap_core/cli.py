@@ -225,6 +225,14 @@ def _run(call: Invocation) -> int:
     return _end(call, jobs.Outcome(numbers, losses, stopped=outcome.stopped))
 
 
+def _score(call: Invocation) -> int:
+    from errormap_core import jobs
+
+    with call.project(read_only=True) as project:
+        outcome = jobs.score_job(project, call.reporter, settings=call.settings, gold=call.args.gold)
+    return _end(call, outcome)
+
+
 def _stats(call: Invocation) -> int:
     from errormap_core import jobs
 
@@ -321,8 +329,8 @@ def _thresholds(texts: Sequence[str] | None) -> dict[str, float]:
 
 
 def _judging(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("model", "threads", "gpu_layers", "limit", "retry", "again")
-    return {name: getattr(args, name) for name in names}
+    names = ("model", "threads", "gpu_layers", "limit", "retry", "again", "gold")
+    return {name: getattr(args, name, None) for name in names}
 
 
 def _end(call: Invocation, outcome: Any) -> int:
@@ -382,6 +390,8 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "limit": (("--limit",), {"type": _count, "metavar": "N", "help": "at most so many"}),
     "retry": (("--retry",), {"action": "store_true", "help": "also the records that failed before"}),
     "again": (("--again",), {"action": "store_true", "help": "also the failures that another judge has analysed"}),
+    "gold": (("--gold",), {"metavar": "DIR", "help": "folder with taxonomy.json and analyses.jsonl (docs/gold.md)"}),
+    "of_gold": (("--gold",), {"metavar": "DIR", "help": "just the failures that these gold analyses are about, whoever analysed them (docs/gold.md)"}),
     "set": (("--set",), {"action": "append", "metavar": "KEY=VALUE", "help": "a setting of the project; may be repeated"}),
     "ids": (("ids",), {"metavar": "ID", "nargs": "*", "help": "ids of proposals"}),
     "all": (("--all",), {"action": "store_true", "help": "all that wait for a decision"}),
@@ -402,7 +412,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("import", "bring results (CSV) or an atlas (JSON) into a project, which is made where missing",
             ("project", "files", *_IMPORT, "set"), _import, "errormap-studio import my.errormap gsm8k.csv"),
     Command("judge", "diagnose the failures that wait with a local model",
-            ("project", *_JUDGE, "set"), _judge, "errormap-studio judge my.errormap --limit 20"),
+            ("project", *_JUDGE, "of_gold", "set"), _judge, "errormap-studio judge my.errormap --limit 20"),
     Command("propose", "embed the analyses and propose categories for those not placed yet",
             ("project", "set"), _propose, "errormap-studio propose my.errormap"),
     Command("proposals", "list the proposals that wait for a decision", ("project",), _proposals,
@@ -414,6 +424,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("run", "all of it: import, judge, propose, accept, export",
             ("project", "files", *_IMPORT, *_JUDGE, "set", "output"), _run,
             "errormap-studio run my.errormap gsm8k.csv --ratio 0.02 -o atlas.json"),
+    Command("score", "compare analyses and tree with gold ones: the sample's, or those in a folder", ("project", "gold"),
+            _score, "errormap-studio score my.errormap --gold my-gold --json"),
     Command("stats", "numbers of a project", ("project",), _stats, "errormap-studio stats my.errormap"),
     Command("check", "look for damage, and for numbers that do not add up", ("project", "replay"), _check,
             "errormap-studio check my.errormap --replay"),

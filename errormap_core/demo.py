@@ -11,7 +11,7 @@ from errormap_core import jobs
 from errormap_core.people import actor_in
 from errormap_core.reporting import Reporter
 from errormap_core.resources import resource_path
-from errormap_core.sample import build_sample
+from errormap_core.sample.build import build_sample
 from errormap_core.sentences import tr
 from errormap_core.settings import UserSettings
 

@@ -93,10 +93,15 @@ def judge_job(
     limit: int | None = None,
     retry: bool = False,
     again: bool = False,
+    gold: str | None = None,
 ) -> Outcome:
-    """Analyse the failures that wait, with the embedded judge or a GGUF of the user's."""
+    """Analyse the failures that wait, with the embedded judge or a GGUF of the user's.
+
+    With `gold`, a folder of gold analyses, just the failures that those are about are taken, whoever analysed them.
+    """
     from errormap_core.judge.diagnose import default_judge, diagnose
 
+    only = None if gold is None else _of_gold(project, Path(gold))
     judge = default_judge(
         project,
         settings,
@@ -108,7 +113,8 @@ def judge_job(
     try:
         info = judge.describe()
         started = time.monotonic()
-        work = diagnose(project, judge, limit=limit, retry=retry, again=again, cancelled=reporter.cancelled)
+        again = again or only is not None
+        work = diagnose(project, judge, limit=limit, retry=retry, again=again, only=only, cancelled=reporter.cancelled)
         reporter.drive(work)
     finally:
         judge.close()
@@ -120,6 +126,29 @@ def judge_job(
             result["analysed"], judge=info.name, failed=result["failed"])
     )  # fmt: skip
     return Outcome(numbers, losses=result["failed"], stopped=reporter.cancelled())
+
+
+def _of_gold(project: Project, folder: Path) -> set[str]:
+    from errormap_core.gold.fitting import fit_to_project
+
+    return {failure.record_id for failure in fit_to_project(project, folder).failures}
+
+
+def score_job(project: Project, reporter: Reporter, *, settings: UserSettings, gold: str | None = None) -> Outcome:
+    """Compare the project's analyses and its tree with gold: that in the folder `gold`, else the sample's."""
+    from errormap_core.embedding.encoder import SentenceEncoder
+    from errormap_core.gold.report import sentences
+    from errormap_core.gold.score import score_project
+    from errormap_core.sample.build import sample_gold
+
+    encoder = SentenceEncoder(settings["embedding.model"] or None)
+    folder = sample_gold() if gold is None else Path(gold)
+    result = reporter.drive(score_project(project, folder, encoder=encoder, cancelled=reporter.cancelled))
+    for sentence in sentences(result):
+        reporter.say(sentence)
+    for problem in result["problems"]:
+        reporter.warn(tr("{file}, line {line:,}: {sentence}", **problem))
+    return Outcome(result, losses=len(result["problems"]), stopped=reporter.cancelled())
 
 
 def propose_job(project: Project, reporter: Reporter, *, settings: UserSettings) -> Outcome:

@@ -25,7 +25,7 @@ def never_cancelled() -> bool:
 class Progress:
     """How far long work has come: `done` of `total` items (None: not known) of the stage `stage`.
 
-    `stage` is one of import, judge, embed, propose, export; `note` is a sentence for the task strip;
+    `stage` is one of import, judge, embed, propose, export, score; `note` is a sentence for the task strip;
     `counts` are numbers worth showing at the end (rows skipped, records failed, tokens).
     """
 

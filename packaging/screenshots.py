@@ -22,7 +22,7 @@ from app.taxonomy.merge_view import MergeView
 from app.taxonomy.split_view import SplitView
 from app.window import Window
 from errormap_core.resources import resource_path
-from errormap_core.sample import build_sample
+from errormap_core.sample.build import build_sample
 from errormap_core.settings import UserSettings
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "screenshots"

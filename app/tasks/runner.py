@@ -28,6 +28,7 @@ TITLES: dict[str, Sentence] = {
     "propose": tr("Proposals"),
     "embed": tr("Embedding"),
     "export": tr("Export"),
+    "score": tr("Comparing with gold"),
 }
 
 

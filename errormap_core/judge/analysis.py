@@ -28,6 +28,7 @@ MOST_CRITERIA = 12
 
 SCHEMA_ID = "urn:errormap-studio:schema:analysis:1"
 
+_LINES = str.maketrans("\n\r\t", "   ")
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 
 
@@ -65,7 +66,7 @@ class Criterion:
             raise _wrong(f"{where}.quality", tr("It must be one of {choices}.", choices=", ".join(QUALITIES)))
         if not present and quality is not None:
             raise _wrong(f"{where}.quality", tr("It must be null where the answer does not have the criterion."))
-        evidence = _text(fields["evidence"], MAX_EVIDENCE, where=f"{where}.evidence")
+        evidence = _text(fields["evidence"], MAX_EVIDENCE, where=f"{where}.evidence", has_lines=True)
         if not present and evidence:
             raise _wrong(f"{where}.evidence", tr("It must be empty where the answer does not have the criterion."))
         return cls(
@@ -219,10 +220,12 @@ def _object(data: Any, names: tuple[str, ...], *, where: str) -> Mapping[str, An
     return data
 
 
-def _text(value: Any, maximum: int, *, where: str, minimum: int = 0) -> str:
+def _text(value: Any, maximum: int, *, where: str, minimum: int = 0, has_lines: bool = False) -> str:
+    """A text that is kept as it is; with `has_lines` it may hold line breaks and tabs, as a quote of an answer does."""
     if not isinstance(value, str) or not minimum <= len(value) <= maximum or (minimum and not value.strip()):
         raise _wrong(where, tr("It must be a text of {low} to {high} characters.", low=minimum, high=maximum))
-    if value != cleaned_text(value):
+    plain = value.translate(_LINES) if has_lines else value
+    if plain != cleaned_text(plain):
         raise _wrong(where, tr("It must not hold control characters."))
     return value
 

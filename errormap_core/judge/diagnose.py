@@ -1,6 +1,6 @@
 """The run of a judge over a project's failures; each result is committed before its Progress is yielded."""
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,11 +35,13 @@ def diagnose(
     limit: int | None = None,
     retry: bool = False,
     again: bool = False,
+    only: Collection[str] | None = None,
     cancelled: tasks.Cancelled = tasks.never_cancelled,
 ) -> Generator[Progress, None, None]:
     """Analyse the failures that wait, at most `limit`; stopping at any point loses the record in flight.
 
-    `retry` also takes those on which this run failed before, `again` those that other runs analysed.
+    `retry` also takes those on which this run failed before, `again` those that other runs analysed;
+    with `only`, none but these records are taken.
     A record that fails is stored with its reason and counted; the next one is taken.
 
     Raises KnownError where another process runs a judge on the project, or the judge cannot go on.
@@ -53,7 +55,7 @@ def diagnose(
         status: Literal["stopped", "finished", "failed"] = "stopped"
         totals = _Totals()
         try:
-            todo = judging.failures_to_analyse(project.db, run_id, limit=limit, retry=retry, again=again)
+            todo = judging.failures_to_analyse(project.db, run_id, limit=limit, retry=retry, again=again, only=only)
             yield Progress("judge", 0, len(todo), tr("{name} is ready", name=info.name), totals.counts())
             n_deaths = 0
             for done, record_id in enumerate(todo, start=1):

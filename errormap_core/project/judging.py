@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlite_utils import Database
@@ -21,7 +21,7 @@ _BLANKS = re.compile(r"\s+")
 
 _WAITING = """
     SELECT f.record_id FROM failure f JOIN record r ON r.id = f.record_id
-    WHERE {states}
+    WHERE ({states}) AND (:only IS NULL OR f.record_id IN (SELECT value FROM json_each(:only)))
     ORDER BY sample_position(:seed, r.dataset, r.example_id), r.dataset, r.example_id, r.model, r.attempt
     LIMIT :limit
 """
@@ -47,7 +47,13 @@ _OTHERS = """
 
 
 def failures_to_analyse(
-    db: Database, run_id: str, *, limit: int | None = None, retry: bool = False, again: bool = False
+    db: Database,
+    run_id: str,
+    *,
+    limit: int | None = None,
+    retry: bool = False,
+    again: bool = False,
+    only: Collection[str] | None = None,
 ) -> list[str]:
     """Ids of the failures that a run has to analyse, in an order that depends on nothing else.
 
@@ -56,10 +62,11 @@ def failures_to_analyse(
 
     Those that wait are taken, and those on which only other runs failed; with `retry` also those on
     which this run failed; with `again` every sampled failure that this run has not analysed, whoever
-    else has.
+    else has. With `only`, none but these records are taken.
     """
     statement = _WAITING.format(states=_NOT_BY_THIS_RUN if again else _ONLY_WAITING)
     values = {"run": run_id, "retry": retry, "limit": -1 if limit is None else limit}
+    values["only"] = None if only is None else json.dumps(sorted(only))
     rows = db.execute(statement, {**values, "seed": chosen(db, "sampling.seed")})
     return [row[0] for row in rows.fetchall()]
 

@@ -33,10 +33,15 @@ class UndoStacks:
             self.redoable.append(entry_id)
 
 
+FLOOR = "undo_floor"
+"""Key of the table meta: the last entry of the log that belongs to how the project was handed over."""
+
+
 def stacks(db: Database) -> UndoStacks:
-    """The stacks as the whole log leaves them."""
+    """The stacks as the log leaves them, from where undo may reach."""
     found = UndoStacks()
-    for entry_id, undo_of in db.execute("SELECT id, undo_of FROM log ORDER BY seq"):
+    sql = "SELECT id, undo_of FROM log WHERE seq > coalesce((SELECT value + 0 FROM meta WHERE key = ?), 0) ORDER BY seq"
+    for entry_id, undo_of in db.execute(sql, [FLOOR]):
         found.follow(entry_id, undo_of)
     return found
 

@@ -148,7 +148,7 @@ class Unplaced:
 
     @property
     def text(self) -> str:
-        """What is embedded."""
+        """Title and summary in one, as a judge that gives names reads them."""
         return f"{self.error_title}. {self.error_summary}".strip()
 
 
@@ -167,13 +167,13 @@ def has_diagnosed(db: Database) -> bool:
     return db.execute("SELECT 1 FROM failure WHERE state = 'analysed' LIMIT 1").fetchone() is not None
 
 
-def placed_texts(db: Database) -> list[tuple[str, str]]:
-    """(category id, text) of counted failures in real categories, ordered by record."""
-    sql = """SELECT x.category_id, a.error_title || '. ' || a.error_summary FROM assignment x
+def placed_words(db: Database) -> list[tuple[str, str, str]]:
+    """(category id, error title, error summary) of counted failures in real categories, ordered by record."""
+    sql = """SELECT x.category_id, a.error_title, a.error_summary FROM assignment x
         JOIN failure f ON f.record_id = x.record_id JOIN analysis a ON a.id = f.analysis_id
         JOIN category c ON c.id = x.category_id AND c.reserved IS NULL
         WHERE x.counted = 1 ORDER BY x.record_id"""
-    return [(c, text.strip()) for c, text in db.execute(sql)]
+    return [(c, title, summary) for c, title, summary in db.execute(sql)]
 
 
 # The cache of embeddings
@@ -234,6 +234,24 @@ def save_proposals(db: Database, run_id: str, proposals: Sequence[NewProposal]) 
             "INSERT OR REPLACE INTO run_proposal (run_id, proposal_id, parent_id, position) VALUES (?, ?, ?, ?)",
             [run_id, new.id, new.parent_id, position],
         )
+
+
+def proposals_of_run(db: Database, run_id: str) -> list[dict[str, Any]]:
+    """A run's proposals whole, as the fields of NewProposal that JSON can hold, in their order."""
+    sql = """SELECT p.id, p.kind, p.arguments, p.evidence, p.score, rp.parent_id FROM run_proposal rp
+        JOIN proposal p ON p.id = rp.proposal_id WHERE rp.run_id = ? ORDER BY rp.position"""
+    return [
+        {
+            "id": key,
+            "kind": kind,
+            "arguments": json.loads(arguments),
+            "evidence": json.loads(evidence),
+            "score": score,
+            "parent_id": parent_id,
+            "members": [list(member) for member in proposal_members(db, key)],
+        }
+        for key, kind, arguments, evidence, score, parent_id in db.execute(sql, [run_id]).fetchall()
+    ]
 
 
 def ever_decided(db: Database) -> set[str]:

@@ -267,6 +267,12 @@ class Project:
         self._announce([*others, change])
         return change
 
+    def hand_over(self) -> None:
+        """Let what was done so far be what the project begins with: undo does not reach behind it."""
+        with self.writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", [log.FLOOR, str(self._seq)])
+        self._stacks = log.stacks(self.db)
+
     def undoable(self) -> Sentence | None:
         """What undo would take back."""
         return self._summary(self._stacks.undoable)
@@ -305,7 +311,7 @@ class Project:
         self._data_version = self._version()
         self.tree = Tree(Category.from_row(row) for row in self.db.query("SELECT * FROM category"))
         self._stacks = log.stacks(self.db)
-        self._seq = log.last_seq(self.db)
+        self._seq: int = log.last_seq(self.db)
         self._marks = self.db.execute(_WATERMARKS).fetchone()
 
     def _version(self) -> int:

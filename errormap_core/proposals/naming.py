@@ -13,7 +13,10 @@ from errormap_core.tasks import Cancelled, never_cancelled
 from errormap_core.taxonomy.tree import name_key
 
 BY_MEMBERS = "members"
-MOST_NAME_WORDS = 6
+MOST_NAME_WORDS = 8
+"""A title of so many words is a name as it is; of a longer one the first CUT_NAME_WORDS are taken."""
+
+CUT_NAME_WORDS = 6
 MOST_NAME_LETTERS = 80
 MOST_DESCRIPTION_WORDS = 30
 PROMPT_ID = "name_category"
@@ -61,14 +64,18 @@ class Naming:
 def clean_name(title: str) -> str:
     """A title as a name: one line, no quotes or full stop around it, at most MOST_NAME_WORDS words; '' where nothing
     with two letters is left."""
-    words = " ".join(title.split()).strip(_EDGES).split()
-    cut = words[:MOST_NAME_WORDS]
+    words = _words(title)
+    cut = words if len(words) <= MOST_NAME_WORDS else words[:CUT_NAME_WORDS]
     while len(cut) < len(words) and len(cut) > 1 and cut[-1].casefold().strip(_EDGES) in _WEAK_ENDS:
         cut.pop()
     name = " ".join(cut)[:MOST_NAME_LETTERS].strip(_EDGES)
     if not _LETTERS.search(name):
         return ""
     return name[0].upper() + name[1:]
+
+
+def _words(title: str) -> list[str]:
+    return " ".join(title.split()).strip(_EDGES).split()
 
 
 def cut_words(text: str, most: int) -> str:
@@ -87,8 +94,8 @@ def name_from_members(
     """Name a group by its most typical members; `titles` and `summaries` are theirs, the most typical first.
 
     The name is the first title that is not said more often in the groups beside it (`elsewhere` counts their titles,
-    case-folded) and that no sibling has (`taken`: their name_key). Where there is none, a word of the members that tells
-    the group apart is added to the first title, and at last a number.
+    case-folded) and that no sibling has (`taken`: their name_key), one that need not be cut before one that must. Where
+    there is none, a word of the members that tells the group apart is added to the first title, and at last a number.
     """
     inside = Counter(title.casefold() for title in titles)
     outside = elsewhere or Counter()
@@ -99,7 +106,9 @@ def name_from_members(
         if name and inside[title.casefold()] >= outside[title.casefold()]
     ]
     described = _quoting(summaries)
-    for name in (*distinctive, *candidates):
+    whole = {clean_name(title) for title in titles if len(_words(title)) <= MOST_NAME_WORDS}
+    ranked_names = (sorted(names, key=lambda name: name not in whole) for names in (distinctive, candidates))
+    for name in (name for names in ranked_names for name in names):
         if name and name_key(name) not in taken:
             return Naming(name, described, BY_MEMBERS)
     spoken = next((name for name in candidates if name), "") or clean_name(next(iter(summaries), ""))

@@ -16,6 +16,7 @@ import numpy as np
 
 from errormap_core.embedding.cache import embed, vectors_of
 from errormap_core.embedding.encoder import Encoder
+from errormap_core.embedding.words import RECIPE, Words, texts_of, vectors_of_words
 from errormap_core.ids import content_id
 from errormap_core.judge.base import Cancelled as JudgeCancelled
 from errormap_core.judge.base import Judge
@@ -70,7 +71,7 @@ class _Input:
     """What a run starts from; the same input with the same settings is the same run."""
 
     failures: list[Unplaced]
-    placed: list[tuple[str, str]]
+    placed: list[tuple[str, Words]]
     taken: list[str]
     settings: dict[str, Any]
 
@@ -87,6 +88,7 @@ class _Input:
             }
         return {
             "encoder": encoder.name,
+            "embedded": RECIPE,
             "method": f"{clustering.METHOD} {clustering.VERSION}",
             **self.settings,
             "names_by": names_by,
@@ -120,13 +122,14 @@ class _Proposing:
             return self._again(before)
         if not given.failures:
             return self._write(parameters, [], self._why_nothing())
-        texts = [failure.text for failure in given.failures]
-        for progress in embed(self.project, [*texts, *(t for _, t in given.placed)], self.encoder, self.cancelled):
+        words = [Words(failure.error_title, failure.error_summary) for failure in given.failures]
+        texts = texts_of([*words, *(placed for _, placed in given.placed)])
+        for progress in embed(self.project, texts, self.encoder, self.cancelled):
             self.counts["encoded"], self.counts["cached"] = progress.counts["encoded"], progress.counts["cached"]
             self.beat()
             yield progress
         self._stop_if_asked()
-        vectors = vectors_of(self.project, texts, self.encoder)
+        vectors = self._vectors(words)
         proposals = list(self._hard(given, vectors))
         clear = [row for row, failure in enumerate(given.failures) if failure.verdict != "unclear"]
         near, rest = self._near_categories(given, vectors, clear)
@@ -165,10 +168,13 @@ class _Proposing:
         keys = ("depth", "max_categories", "min_size", "seed")
         return _Input(
             failures=proposing.unplaced_failures(db),
-            placed=proposing.placed_texts(db),
+            placed=[(key, Words(*words)) for key, *words in proposing.placed_words(db)],
             taken=sorted(name_key(tree.live(key).name) for key in tree.children(None)),
             settings={key: self.project.setting(f"proposals.{key}") for key in keys},
         )
+
+    def _vectors(self, words: Sequence[Words]) -> Vectors:
+        return vectors_of_words(words, lambda texts: vectors_of(self.project, texts, self.encoder))
 
     def _hard(self, given: _Input, vectors: Vectors) -> Iterator[NewProposal]:
         rows = [row for row, failure in enumerate(given.failures) if failure.verdict == "unclear"]
@@ -185,10 +191,10 @@ class _Proposing:
         self, given: _Input, vectors: Vectors, rows: Sequence[int]
     ) -> tuple[list[NewProposal], list[int]]:
         """Proposals to place failures in categories that are there (the rule: placing.py), and the rows left."""
-        of_category: dict[str, list[str]] = {}
-        for category_id, text in given.placed:
-            of_category.setdefault(category_id, []).append(text)
-        own = [vectors_of(self.project, texts, self.encoder) for texts in of_category.values()]
+        of_category: dict[str, list[Words]] = {}
+        for category_id, words in given.placed:
+            of_category.setdefault(category_id, []).append(words)
+        own = [self._vectors(words) for words in of_category.values()]
         place, similarity, limits = placing.place(vectors[list(rows)], own)
         proposals = []
         for number, category_id in enumerate(of_category):

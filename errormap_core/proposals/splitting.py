@@ -18,6 +18,7 @@ from scipy import sparse
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.linalg import eigh
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
 
 Vectors = NDArray[np.float32]
@@ -189,7 +190,8 @@ def _k_means(eigen: tuple[NDArray[np.float64], NDArray[np.float64]], k: int, *, 
 
 
 def _ward_cut(points: Vectors) -> Callable[[int, int], Labels]:
-    tree = linkage(points.astype(np.float64), method="ward")
+    # Distances, not points: of two points on two axes scipy would think that they were distances already.
+    tree = linkage(pdist(points.astype(np.float64)), method="ward")
 
     def cut(k: int, _: int) -> Labels:
         return np.asarray(fcluster(tree, k, criterion="maxclust"), dtype=np.int64) - 1

@@ -20,6 +20,7 @@ from errormap_core.taxonomy.record_operations import (
     SetChoice,
     SetThreshold,
     UnassignFailures,
+    WriteAnalyses,
     WriteAnalysis,
 )
 from errormap_core.taxonomy.registry import OPERATIONS, Operation, arguments_of, operation_from
@@ -45,6 +46,7 @@ __all__ = [
     "SetThreshold",
     "SplitCategory",
     "UnassignFailures",
+    "WriteAnalyses",
     "WriteAnalysis",
     "arguments_of",
     "operation_from",

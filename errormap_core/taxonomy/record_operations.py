@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from errormap_core.errors import KnownError
@@ -171,6 +171,35 @@ class WriteAnalysis:
         }
         draft.set_row("analysis", key, row)
         return tr("Wrote an analysis")
+
+
+@operation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteAnalyses:
+    """Several analyses of a person's as one step: what was written elsewhere comes in, and goes, together.
+
+    Each item has the arguments of WriteAnalysis.
+    """
+
+    kind: ClassVar[str] = "analysis.write_many"
+    version: ClassVar[int] = 1
+    analyses: tuple[dict[str, Any], ...]
+
+    def resolved(self, facts: Facts) -> "WriteAnalyses":
+        return replace(self, analyses=tuple(asdict(one.resolved(facts)) for one in self._each()))
+
+    def plan(self, draft: Draft) -> Sentence:
+        checked = checked_records(draft, [one.record_id for one in self._each()])
+        if len(checked) < len(self.analyses):
+            raise KnownError(tr("A record is analysed twice in one step."), fix=tr("Keep one analysis of each record."))
+        for one in self._each():
+            one.plan(draft)
+        return trn("Wrote {n:,} analysis", "Wrote {n:,} analyses", len(self.analyses))
+
+    def _each(self) -> Iterator[WriteAnalysis]:
+        if not self.analyses:
+            raise KnownError(tr("No analysis was given."), fix=tr("Write one or more first."))
+        return (WriteAnalysis(**item) for item in self.analyses)
 
 
 @operation

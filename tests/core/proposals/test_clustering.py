@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, silhouette_score
@@ -70,6 +70,7 @@ def arrays(draw: st.DrawFn) -> NDArray[np.float32]:
 
 @settings(max_examples=150)
 @given(arrays(), st.integers(1, 3), st.integers(2, 6), st.integers(1, 5))
+@example(np.array([[0, 1], [1, 0]], np.float32), 1, 2, 1)  # what scipy takes for a matrix of distances
 def test_any_points_are_divided_within_the_limits(
     vectors: NDArray[np.float32], depth: int, max_categories: int, min_size: int
 ) -> None:

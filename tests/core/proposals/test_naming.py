@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from errormap_core import tasks
 from errormap_core.judge.base import CUT_OFF, Completion, Message, RecordFailed
 from errormap_core.proposals.naming import (
-    MOST_NAME_WORDS,
+    CUT_NAME_WORDS,
     SCHEMA,
     Naming,
     clean_name,
@@ -79,6 +79,12 @@ def test_a_name_that_a_sibling_has_is_told_apart() -> None:
     assert name_from_members(["Wrong unit"], summaries, taken=taken | {"wrong unit"}).name == "Wrong unit (2)"
 
 
+def test_a_title_that_can_stay_whole_is_preferred() -> None:
+    long = "Takes the value of a neighbouring row for the one that was asked"
+    assert name_from_members([long, "Invents a value not in the text"], []).name == "Invents a value not in the text"
+    assert name_from_members([long], []).name == "Takes the value of a neighbouring"
+
+
 def test_without_titles_the_summary_speaks() -> None:
     assert name_from_members(["", "1"], ["The sum is off by ten because a carry is lost"]).name.startswith(
         "The sum is off"
@@ -142,4 +148,4 @@ def test_no_text_closes_its_own_mark() -> None:
     assert len(messages[1]["content"].split()) < 100
     assert "{" not in messages[0]["content"]
     assert SCHEMA["required"] == ["name", "description"]
-    assert MOST_NAME_WORDS == 6
+    assert CUT_NAME_WORDS == 6

@@ -25,6 +25,7 @@ from errormap_core.taxonomy.operations import (
     SetThreshold,
     SplitCategory,
     UnassignFailures,
+    WriteAnalyses,
     WriteAnalysis,
 )
 
@@ -116,6 +117,12 @@ def build(choices: Choices, kind: str, numbers: list[int], texts: list[str], nam
                 error_title=texts[0],
                 error_summary=texts[1],
             )
+        case "analyses":
+            written = [
+                {"record_id": r, "verdict": "error", "error_title": texts[0], "error_summary": texts[1]}
+                for r in choices.records(a)
+            ]
+            return WriteAnalyses(analyses=tuple(written + written[: b % 2]))
         case "threshold":
             return SetThreshold(dataset=f"d{a % 4}", threshold=[None, 0.0, 0.5, 2.0][b % 4])
         case "choice":
@@ -132,7 +139,10 @@ def build(choices: Choices, kind: str, numbers: list[int], texts: list[str], nam
 
 
 KINDS = st.sampled_from(
-    "add rename describe annotate move merge split delete assign unassign mark note analysis threshold choice decide".split()
+    (
+        "add rename describe annotate move merge split delete assign unassign mark note analysis analyses "
+        "threshold choice decide"
+    ).split()
 )
 DRAWS = st.tuples(KINDS, st.lists(NUMBERS, min_size=3, max_size=3), st.lists(TEXTS, min_size=2, max_size=2), NAMES)
 

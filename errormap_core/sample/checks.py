@@ -1,25 +1,16 @@
-"""The sample: questions of ours with exact checks, real answers of small models, and the project that is built of them."""
+"""The exact checks that score the sample's answers; each question names one, and what it expects.
+
+The rule is the docstring: resources/sample/README.md lists them from here, and a test holds the two together.
+"""
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from errormap_core.ids import content_id
-from errormap_core.importers.importing import import_files
-from errormap_core.judge.analysis import Analysis
-from errormap_core.project import counting, judging
-from errormap_core.project.runs import end_run, start_run
-from errormap_core.project.store import Project
-from errormap_core.resources import resource_path
-
-TITLE = "Sample"
-
 Check = Callable[[str, Mapping[str, Any]], bool]
+
+_BULLET = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
 
 
 def _folded(text: str) -> str:
@@ -30,6 +21,10 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.strip().splitlines() if line.strip()]
 
 
+def _contains(answer: str, words: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(words.casefold())}(?!\w)", " ".join(answer.casefold().split())) is not None
+
+
 def last_number(answer: str, rule: Mapping[str, Any]) -> bool:
     """The last number in the answer is `value` (commas between thousands do not count)."""
     found = re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", answer))
@@ -38,7 +33,12 @@ def last_number(answer: str, rule: Mapping[str, Any]) -> bool:
 
 def contains_word(answer: str, rule: Mapping[str, Any]) -> bool:
     """The answer contains `value` as whole words, in any case."""
-    return re.search(rf"\b{re.escape(rule['value'])}\b", " ".join(answer.casefold().split())) is not None
+    return _contains(answer, rule["value"])
+
+
+def contains_all(answer: str, rule: Mapping[str, Any]) -> bool:
+    """The answer contains each of `value` as whole words, in any case and order."""
+    return all(_contains(answer, words) for words in rule["value"])
 
 
 def first_word(answer: str, rule: Mapping[str, Any]) -> bool:
@@ -59,7 +59,7 @@ def equals_folded(answer: str, rule: Mapping[str, Any]) -> bool:
 
 
 def equals_exact(answer: str, rule: Mapping[str, Any]) -> bool:
-    """The answer is `value` to the letter, blanks and quotes around it left out."""
+    """The answer is `value` to the letter, blanks, quotes and a full stop around it left out."""
     return bool(answer.strip().strip("\"'.") == rule["value"])
 
 
@@ -75,6 +75,12 @@ def json_equals(answer: str, rule: Mapping[str, Any]) -> bool:
         return bool(json.loads(text) == rule["value"])
     except ValueError:
         return False
+
+
+def list_equals(answer: str, rule: Mapping[str, Any]) -> bool:
+    """The answer's items are `value` in order, in any case; commas or line breaks part them, bullets and numbers are left out."""
+    items = [_folded(_BULLET.sub("", part.strip())) for part in re.split(r"[,\n]", answer)]
+    return bool([item for item in items if item] == rule["value"])
 
 
 def n_lines(answer: str, rule: Mapping[str, Any]) -> bool:
@@ -99,12 +105,14 @@ CHECKS: Mapping[str, Check] = {
     for rule in (
         last_number,
         contains_word,
+        contains_all,
         first_word,
         first_of,
         equals_folded,
         equals_exact,
         letters_folded,
         json_equals,
+        list_equals,
         n_lines,
         one_of,
         starts_with,
@@ -113,60 +121,14 @@ CHECKS: Mapping[str, Check] = {
 
 
 def score(question: Mapping[str, Any], answer: str) -> float:
-    """1.0 where the answer passes the question's check, else 0.0."""
-    rule = question["check"]
-    return float(CHECKS[rule["rule"]](answer, rule))
+    """1.0 where the answer passes the question's check; 0.5 where it passes the check `partial`, if there is one; else 0.0.
 
-
-def questions() -> list[dict[str, Any]]:
-    """The sample's questions, in the order of the file."""
-    text = resource_path("sample", "questions.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def build_sample(path: Path, *, with_analyses: bool = True) -> Project:
-    """Make the sample's project at `path` and return it open. Raises KnownError where a file is there already.
-
-    Records come from the CSVs in resources/sample; with `with_analyses` the analyses that a real run of
-    the embedded judge gave are there too, as that run's.
+    `partial` is for questions about a form: the content is right and the form is not.
     """
-    project = Project.create(path, title=TITLE)
-    try:
-        for _ in import_files(project, sorted(resource_path("sample").glob("*.csv"))):
-            pass
-        if with_analyses:
-            _add_analyses(project)
-    except BaseException:
-        project.close()
-        path.unlink()
-        raise
-    return project
+    if _passes(question["check"], answer):
+        return 1.0
+    return 0.5 if "partial" in question and _passes(question["partial"], answer) else 0.0
 
 
-def _add_analyses(project: Project) -> None:
-    run = json.loads(resource_path("sample", "judge_run.json").read_text(encoding="utf-8"))
-    lines = resource_path("sample", "analyses.jsonl").read_text(encoding="utf-8").splitlines()
-    with project.writing() as db:
-        run_id = start_run(db, "judge", run["name"], run["parameters"])
-        for item in map(json.loads, lines):
-            record_id = content_id("record", item["dataset"], item["model"], item["example_id"], 1)
-            request = judging.request_for(db, record_id, max_references=0)
-            analysis = Analysis.from_json(item["analysis"])
-            judging.save_analysis(db, run_id, request, analysis, details=item["details"])
-        end_run(db, run_id, "finished", run.get("result"))
-        counting.refresh(db)
-
-
-def data_folder() -> Path:
-    """The user's data folder; the environment's ERRORMAP_STUDIO_DATA names another."""
-    return Path(os.environ.get("ERRORMAP_STUDIO_DATA") or platformdirs.user_data_dir("errormap-studio"))
-
-
-def open_sample(folder: Path | None = None) -> Path:
-    """Path of the user's own copy of the sample, which is made where it is missing and never overwritten."""
-    folder = folder or data_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "sample.errormap"
-    if not path.exists():
-        build_sample(path).close()
-    return path
+def _passes(rule: Mapping[str, Any], answer: str) -> bool:
+    return CHECKS[rule["rule"]](answer, rule)

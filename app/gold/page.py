@@ -1,0 +1,312 @@
+"""The page of gold: how close the tree and the judges' analyses come to what people wrote as the key."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QSplitter,
+    QStackedLayout,
+    QTableWidget,
+    QTableWidgetItem,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.empty import EmptyState
+from app.session import Session
+from app.theme import HEADING, SPACE, SUBHEADING, make_primary
+from errormap_core.sentences import Sentence, tr, trn
+
+Row = tuple[Sentence, Mapping[str, Any] | None]
+
+COMPARISONS: tuple[tuple[tuple[str, ...], Sentence], ...] = (
+    (("verdict", "agreement"), tr("Error or no error: the same")),
+    (("verdict", "kappa"), tr("Error or no error: kappa")),
+    (("evidence", "f1"), tr("Evidence: overlap, F1")),
+    (("category", "kappa"), tr("Category: kappa")),
+    (("top_category", "kappa"), tr("Top category: kappa")),
+)
+CLUSTERINGS: tuple[tuple[tuple[str, ...], Sentence], ...] = (
+    (("categories", "adjusted_rand"), tr("Categories: adjusted Rand")),
+    (("categories", "v_measure"), tr("Categories: V-measure")),
+    (("categories", "matched"), tr("Gold categories matched")),
+    (("top_categories", "adjusted_rand"), tr("Top categories: adjusted Rand")),
+    (("top_categories", "v_measure"), tr("Top categories: V-measure")),
+    (("top_categories", "matched"), tr("Top gold categories matched")),
+)
+
+
+class GoldPage(QWidget):
+    """Figures with interval and chance above, gold categories beside those of the tree below."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._folder: Path | None = None
+        self._result: dict[str, Any] = {}
+        self._category_ids: list[str | None] = []
+        self._title = QLabel(self)
+        self._note = QLabel(self)
+        self._note.setWordWrap(True)
+        self._note.setForegroundRole(self._note.foregroundRole().PlaceholderText)
+        self.again = QPushButton(str(tr("Compare &again")), self)
+        self.again.setToolTip(str(tr("Compare the tree and the analyses as they are now (Ctrl+G)")))
+        self.again.clicked.connect(self.compare)
+        self.choose = QPushButton(str(tr("Choose other &gold…")), self)
+        self.choose.setToolTip(str(tr("A folder with taxonomy.json and analyses.jsonl")))
+        self.choose.clicked.connect(self.choose_gold)
+        self.figures = QTreeWidget(self)
+        self.figures.setAccessibleName(str(tr("Figures with interval and chance")))
+        self.figures.setHeaderLabels(
+            [str(t) for t in (tr("Figure"), tr("Value"), tr("95 % interval"), tr("By chance"))]
+        )
+        self.figures.setUniformRowHeights(True)
+        self.figures.setRootIsDecorated(False)
+        self.figures.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        header = self.figures.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self._matches_title = QLabel(str(tr("Gold categories, and yours that fit them best")), self)
+        self.matches = QTableWidget(0, 4, self)
+        self.matches.setAccessibleName(str(tr("Gold categories, and yours that fit them best")))
+        self.matches.setHorizontalHeaderLabels([str(t) for t in (tr("Gold"), tr("Yours"), tr("In both"), tr("F1"))])
+        self.matches.verticalHeader().hide()
+        self.matches.setShowGrid(False)
+        self.matches.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.matches.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.matches.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        for column in (0, 1):
+            self.matches.horizontalHeader().setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+        self.matches.itemSelectionChanged.connect(self._on_match)
+        self._empty = EmptyState(self)
+        self._layers = QStackedLayout(self)
+        self._layers.addWidget(self._empty)
+        self._layers.addWidget(self._build())
+        session.opened.connect(self._forget)
+        session.closed.connect(self._forget)
+        session.changed.connect(lambda _: self._say_stale())
+        session.machine_changed.connect(lambda _: self._say_stale())
+        session.theme.changed.connect(self._restyle)
+        self._restyle()
+        self._forget()
+
+    def _build(self) -> QWidget:
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.again)
+        buttons.addWidget(self.choose)
+        buttons.addStretch(1)
+        below = QWidget(self)
+        column = QVBoxLayout(below)
+        column.setContentsMargins(0, SPACE, 0, 0)
+        column.addWidget(self._matches_title)
+        column.addWidget(self.matches, 1)
+        split = QSplitter(Qt.Orientation.Vertical, self)
+        split.setChildrenCollapsible(False)
+        split.addWidget(self.figures)
+        split.addWidget(below)
+        full = QWidget(self)
+        outer = QVBoxLayout(full)
+        outer.setContentsMargins(2 * SPACE, 12, 2 * SPACE, 12)
+        outer.addWidget(self._title)
+        outer.addWidget(self._note)
+        outer.addLayout(buttons)
+        outer.addWidget(split, 1)
+        return full
+
+    # Deeds
+
+    def compare(self) -> None:
+        """Compare with the gold that was chosen, or with the sample's, in a process of its own."""
+        project = self._session.project
+        if project is None:
+            return
+        where = [] if self._folder is None else ["--gold", str(self._folder)]
+        if self._session.start("score", [str(project.path), *where]) is not None:
+            self._wait()
+
+    def choose_gold(self) -> None:
+        """Ask for a folder with gold, and compare with it."""
+        name = QFileDialog.getExistingDirectory(self, str(tr("Folder with gold analyses")))
+        if name:
+            self._folder = Path(name)
+            self.compare()
+
+    def show_result(self, result: dict[str, Any]) -> None:
+        """Show what a comparison gave."""
+        self._result = result
+        self._fill_figures()
+        self._fill_matches()
+        self._say_what()
+        self._layers.setCurrentIndex(1)
+        self._ready()
+
+    def on_failed(self) -> None:
+        """A comparison came to nothing; the reason is in the message strip."""
+        if self._result:
+            self._say_what()
+            self._ready()
+        else:
+            self._forget()
+
+    # What is shown
+
+    def _forget(self) -> None:
+        self._result, self._folder = {}, None
+        project = self._session.project
+        if project is None:
+            self._empty.say(tr("No project is open."))
+        else:
+            self._empty.say(
+                tr(
+                    "How close did you come? Compare your tree and the judges' analyses with gold: "
+                    "analyses and a taxonomy that people wrote. The sample brings its own."
+                ),
+                (str(tr("Compare with the sample's gold")), self.compare),
+                (str(tr("Choose other gold…")), self.choose_gold),
+            )
+        self._layers.setCurrentIndex(0)
+
+    def _wait(self) -> None:
+        if self._result:
+            self._note.setText(str(tr("Comparing …")))
+            self.again.setEnabled(False)
+        else:
+            self._empty.say(tr("Comparing … The classifier is being loaded; that takes a few seconds."))
+
+    def _ready(self) -> None:
+        self.again.setEnabled(True)
+
+    def _say_what(self) -> None:
+        gold = self._result["gold"]
+        said = tr(
+            "Gold “{title}”: {n:,} analyses, {used:,} categories.",
+            title=gold["title"],
+            n=gold["analyses"],
+            used=gold["categories_used"],
+        )
+        left_out = gold["left_out"]
+        more = (
+            str(trn(" {n:,} line of it was left out.", " {n:,} lines of it were left out.", left_out))
+            if left_out
+            else ""
+        )
+        self._note.setText(f"{said}{more}")
+        self._note.setToolTip(
+            "\n".join(f"{p['file']}, {p['line']}: {p['sentence']}" for p in self._result["problems"][:20])
+        )
+
+    def _say_stale(self) -> None:
+        if self._result and self.again.isEnabled():
+            self._say_what()
+            self._note.setText(f"{self._note.text()} {tr('The project changed since; compare again.')}")
+
+    def _fill_figures(self) -> None:
+        self.figures.clear()
+        for title, rows in self._groups():
+            group = QTreeWidgetItem([str(title)])
+            group.setFont(0, self._session.theme.font(semibold=True))
+            self.figures.addTopLevelItem(group)
+            group.setFirstColumnSpanned(True)
+            for name, figure in rows:
+                group.addChild(_figure_item(name, figure))
+        self.figures.expandAll()
+        for column in (1, 2, 3):
+            self.figures.resizeColumnToContents(column)
+
+    def _groups(self) -> Iterator[tuple[Sentence, list[Row]]]:
+        result = self._result
+        tree = result["tree"]
+        yield (
+            trn("Your tree: {n:,} failure placed by both, {rest:,} not placed yet",
+                "Your tree: {n:,} failures placed by both, {rest:,} not placed yet", tree["n"], rest=tree["not_placed"]),
+            _rows(tree, CLUSTERINGS),
+        )  # fmt: skip
+        for source in result["analyses"]:
+            if source["is_gold"]:
+                yield tr("{name}: {n:,} analyses, the gold itself", name=source["name"], n=source["n"]), []
+                continue
+            title = tr("{name}: {n:,} failures, {missing:,} not analysed", **source)
+            yield title, _rows(source, COMPARISONS)
+        again = result["second_pass"]
+        if again is not None:
+            yield tr("The gold against its own second pass: {n:,} failures", n=again["n"]), _rows(again, COMPARISONS)
+        ceiling = result["classifier"]
+        if ceiling is not None:
+            yield (
+                tr("The classifier of categories on the gold's own words: {n:,}", n=ceiling["n"]),
+                _rows(ceiling, COMPARISONS[3:]),
+            )
+
+    def _fill_matches(self) -> None:
+        part = self._result["tree"]["categories"]
+        matches = [] if part is None else part["matches"]
+        unmatched = [] if part is None else part["unmatched"]
+        self._matches_title.setVisible(bool(matches))
+        self.matches.setVisible(bool(matches))
+        self.matches.blockSignals(True)
+        self.matches.setRowCount(len(matches) + len(unmatched))
+        self._category_ids = [match["category"] for match in matches] + [None] * len(unmatched)
+        for place, match in enumerate(matches):
+            both = f"{match['n_both']:,} of {match['n_gold']:,}"
+            self._put(place, (match["gold_name"], match["name"], both, f"{match['f1']:.2f}"))
+        for place, category in enumerate(unmatched, start=len(matches)):
+            self._put(place, (category["name"], str(tr("none")), f"0 of {category['n']:,}", "–"))
+        self.matches.blockSignals(False)
+        for column in (2, 3):
+            self.matches.resizeColumnToContents(column)
+
+    def _put(self, row: int, texts: tuple[str, str, str, str]) -> None:
+        for column, text in enumerate(texts):
+            item = QTableWidgetItem(text)
+            item.setToolTip(text)
+            if column > 1:
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.matches.setItem(row, column, item)
+
+    def _on_match(self) -> None:
+        row = self.matches.currentRow()
+        chosen = self._category_ids[row] if 0 <= row < len(self._category_ids) else None
+        if chosen is not None and self.matches.selectedItems():
+            self._session.select_categories([chosen])
+
+    def _restyle(self) -> None:
+        theme = self._session.theme
+        self._title.setText(str(tr("How close did you come?")))
+        self._title.setFont(theme.font(size=HEADING, semibold=True))
+        self._matches_title.setFont(theme.font(size=SUBHEADING, semibold=True))
+        self.matches.verticalHeader().setDefaultSectionSize(theme.row_height())
+        make_primary(self.again)
+        if self._result:
+            self._fill_figures()
+
+
+def _rows(part: Mapping[str, Any], names: tuple[tuple[tuple[str, ...], Sentence], ...]) -> list[Row]:
+    found: list[Row] = []
+    for way, title in names:
+        value: Any = part
+        for step in way:
+            value = None if value is None else value.get(step)
+        found.append((title, value))
+    return found
+
+
+def _figure_item(name: Sentence, figure: Mapping[str, Any] | None) -> QTreeWidgetItem:
+    if figure is None:
+        return QTreeWidgetItem([str(name), "–", "", ""])
+    interval = "" if figure["low"] is None else f"{figure['low']:.2f} – {figure['high']:.2f}"
+    chance = "" if figure["chance"] is None else f"{figure['chance']:.2f}"
+    item = QTreeWidgetItem([str(name), f"{figure['value']:.2f}", interval, chance])
+    item.setToolTip(0, str(tr("Of {n:,}", n=figure["n"])))
+    for column in (1, 2, 3):
+        item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return item

@@ -1,0 +1,1 @@
+"""Gold analyses and a gold taxonomy: what people wrote to score judges and trees against (format: docs/gold.md)."""

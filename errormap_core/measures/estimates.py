@@ -1,0 +1,231 @@
+"""Estimates with intervals and with what chance gives: shares, means, kappa, overlap of spans, agreement of clusterings.
+
+Intervals are of 95 %. What is drawn is drawn with a seed, so that the same data give the same figures.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, homogeneity_completeness_v_measure
+
+CONFIDENCE = 0.95
+SEED = 0
+N_RESAMPLES = 1000
+N_CHANCE = 200
+"""Random draws behind each figure of chance."""
+
+MOST_GROUPS = 200
+"""A jackknife leaves out single items up to so many, else so many groups of them."""
+
+MATCHED = 0.5
+"""Least F1 of two categories' members for them to count as the same category."""
+
+Span = tuple[int, int]
+Labels = Sequence[Hashable]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure of `n` items, its interval, and what chance would give (None where that is not defined).
+
+    `low` and `high` are None where too few items are there for an interval.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    chance: float | None
+    n: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: _rounded(value) for name, value in asdict(self).items()}
+
+
+def share(successes: Sequence[bool], *, chance: float | None = None) -> Estimate:
+    """Share of successes with Wilson's interval. Raises ValueError for no item."""
+    n = len(successes)
+    if not n:
+        raise ValueError("a share of nothing")
+    test = stats.binomtest(sum(successes), n)
+    found = test.proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(sum(successes) / n, float(found.low), float(found.high), chance, n)
+
+
+def mean(values: Sequence[float], *, chance: float | None = None) -> Estimate:
+    """Mean with a percentile bootstrap interval over items. Raises ValueError for no item."""
+    data = np.asarray(values, dtype=np.float64)
+    if not len(data):
+        raise ValueError("a mean of nothing")
+    low, high = _bootstrap(len(data), lambda rows: float(data[rows].mean()))
+    return Estimate(float(data.mean()), low, high, chance, len(data))
+
+
+def agreement(ours: Labels, theirs: Labels) -> tuple[Estimate, Estimate]:
+    """Share of items with the same label, and Cohen's kappa (Cohen 1960), which is 0 for chance.
+
+    The share's chance is what the two distributions of labels give. Kappa of labels that are all the same on
+    both sides is 1. Its interval is a percentile bootstrap over items. Raises ValueError for no item.
+    """
+    if len(ours) != len(theirs) or not ours:
+        raise ValueError("two lists of as many labels, and at least one")
+    a, b = _codes(ours, theirs)
+    k = int(max(a.max(), b.max())) + 1
+    expected = float((np.bincount(a, minlength=k) / len(a)) @ (np.bincount(b, minlength=k) / len(b)))
+    low, high = _bootstrap(len(a), lambda rows: _kappa(a[rows], b[rows]))
+    kappa = Estimate(_kappa(a, b), low, high, 0.0, len(a))
+    return share([bool(same) for same in a == b], chance=expected), kappa
+
+
+def span_f1(ours: Sequence[Span], theirs: Sequence[Span], length: int) -> float:
+    """F1 of the characters that two sets of spans cover in a text of `length` characters; 1 where both cover none."""
+    return _f1(_mask(ours, length), _mask(theirs, length))
+
+
+def span_chance(ours: Sequence[Span], theirs: Sequence[Span], length: int) -> float:
+    """Mean F1 where spans as long as `theirs` are put anywhere in the text, 200 draws with a seed."""
+    mask = _mask(ours, length)
+    rng = np.random.default_rng(SEED)
+    sizes = [min(end - start, length) for start, end in theirs]
+    found = []
+    for _ in range(N_CHANCE):
+        starts = [int(rng.integers(0, length - size + 1)) for size in sizes]
+        found.append(_f1(mask, _mask([(s, s + size) for s, size in zip(starts, sizes, strict=True)], length)))
+    return float(np.mean(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A category of one side with the one of the other that fits it best, one to one. F1 is of their members."""
+
+    ours: Hashable
+    theirs: Hashable
+    n_ours: int
+    n_theirs: int
+    n_both: int
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.n_both / (self.n_ours + self.n_theirs)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringAgreement:
+    """How far a clustering is from another. `matched` is the share of `ours` with a match of F1 of at least MATCHED."""
+
+    adjusted_rand: Estimate
+    v_measure: Estimate
+    homogeneity: float
+    completeness: float
+    matched: Estimate
+    matches: tuple[Match, ...]
+
+
+def clustering_agreement(ours: Labels, theirs: Labels) -> ClusteringAgreement:
+    """Adjusted Rand index (Hubert and Arabie 1985), V-measure (Rosenberg and Hirschberg 2007), matched categories.
+
+    Intervals are of the jackknife over items (a bootstrap would draw items twice, and pairs of an item with itself
+    always agree). Chance is the mean over 200 permutations of `theirs`. Raises ValueError for no item.
+    """
+    if len(ours) != len(theirs) or not ours:
+        raise ValueError("two lists of as many labels, and at least one")
+    a, b = _codes(ours, theirs)
+    rng = np.random.default_rng(SEED)
+    shuffled = [rng.permutation(b) for _ in range(N_CHANCE)]
+
+    def estimate(measure: Callable[[NDArray[np.int64], NDArray[np.int64]], float]) -> Estimate:
+        value = measure(a, b)
+        low, high = _jackknife(len(a), value, lambda rows: measure(a[rows], b[rows]))
+        return Estimate(value, low, high, float(np.mean([measure(a, other) for other in shuffled])), len(a))
+
+    homogeneity, completeness, _ = homogeneity_completeness_v_measure(a, b)
+    matches = _matches(a, b)
+    names: dict[int, Hashable] = {}
+    for code, label in (*zip(a.tolist(), ours, strict=True), *zip(b.tolist(), theirs, strict=True)):
+        names.setdefault(code, label)
+    good = [match.f1 >= MATCHED for match in matches]
+    n = len(set(a.tolist()))
+    chance = float(np.mean([sum(m.f1 >= MATCHED for m in _matches(a, other)) / n for other in shuffled]))
+    return ClusteringAgreement(
+        adjusted_rand=estimate(lambda x, y: float(adjusted_rand_score(x, y))),
+        v_measure=estimate(lambda x, y: float(homogeneity_completeness_v_measure(x, y)[2])),
+        homogeneity=float(homogeneity),
+        completeness=float(completeness),
+        matched=share([*good, *[False] * (n - len(good))], chance=chance),
+        matches=tuple(
+            Match(names[m.ours], names[m.theirs], m.n_ours, m.n_theirs, m.n_both)  # type: ignore[index]
+            for m in matches
+        ),
+    )
+
+
+def _matches(a: NDArray[np.int64], b: NDArray[np.int64]) -> list[Match]:
+    """One-to-one pairs with the greatest sum of F1, those without a common member left out, the best first."""
+    rows, columns = np.unique(a), np.unique(b)
+    both = np.array([[int(((a == r) & (b == c)).sum()) for c in columns] for r in rows])
+    of_rows, of_columns = both.sum(axis=1), both.sum(axis=0)
+    f1 = 2 * both / (of_rows[:, None] + of_columns[None, :])
+    found = [
+        Match(int(rows[i]), int(columns[j]), int(of_rows[i]), int(of_columns[j]), int(both[i, j]))
+        for i, j in zip(*linear_sum_assignment(-f1), strict=True)
+        if both[i, j]
+    ]
+    return sorted(found, key=lambda match: (-match.f1, match.ours, match.theirs))
+
+
+def _codes(ours: Labels, theirs: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Whole numbers for labels; the same label on both sides is the same number."""
+    numbers: dict[Hashable, int] = {}
+    coded = [[numbers.setdefault(label, len(numbers)) for label in side] for side in (ours, theirs)]
+    return np.array(coded[0]), np.array(coded[1])
+
+
+def _kappa(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
+    """As scikit-learn's cohen_kappa_score, of which a thousand for a bootstrap would take seconds."""
+    k = int(max(a.max(), b.max())) + 1
+    expected = float(np.bincount(a, minlength=k) @ np.bincount(b, minlength=k)) / len(a) ** 2
+    return 1.0 if expected == 1 else (float((a == b).mean()) - expected) / (1 - expected)
+
+
+def _mask(spans: Sequence[Span], length: int) -> NDArray[np.bool_]:
+    mask = np.zeros(length, dtype=bool)
+    for start, end in spans:
+        mask[start:end] = True
+    return mask
+
+
+def _f1(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    total = int(a.sum() + b.sum())
+    return 1.0 if total == 0 else 2 * int((a & b).sum()) / total
+
+
+def _bootstrap(n: int, statistic: Callable[[NDArray[np.int64]], float]) -> tuple[float | None, float | None]:
+    if n < 2:
+        return None, None
+    rng = np.random.default_rng(SEED)
+    drawn = [statistic(rng.integers(0, n, n)) for _ in range(N_RESAMPLES)]
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _jackknife(
+    n: int, value: float, statistic: Callable[[NDArray[np.int64]], float]
+) -> tuple[float | None, float | None]:
+    """Normal interval around `value`, at most 1 and at least -1."""
+    if n < 3:
+        return None, None
+    order = np.random.default_rng(SEED).permutation(n)
+    groups = np.array_split(order, min(n, MOST_GROUPS))
+    left_out = np.array([statistic(np.setdiff1d(order, group)) for group in groups])
+    g = len(groups)
+    error = float(np.sqrt((g - 1) / g * ((left_out - left_out.mean()) ** 2).sum()))
+    reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
+    return max(-1.0, value - reach), min(1.0, value + reach)
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value

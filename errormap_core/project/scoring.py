@@ -1,0 +1,63 @@
+"""What scoring against gold reads of a project: answers, everybody's analyses, where failures stand in the tree."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlite_utils import Database
+
+Key = tuple[str, str, str, int]
+"""Dataset, example, model, attempt."""
+
+
+def answers(db: Database, keys: Collection[Key]) -> dict[Key, tuple[str, str]]:
+    """Record id and answer of the records with these keys; those that are not there are left out."""
+    sql = """SELECT r.dataset, r.example_id, r.model, r.attempt, r.id, r.output_text
+        FROM json_each(?) k JOIN record r ON r.dataset = json_extract(k.value, '$[0]')
+            AND r.example_id = json_extract(k.value, '$[1]') AND r.model = json_extract(k.value, '$[2]')
+            AND r.attempt = json_extract(k.value, '$[3]')"""
+    rows = db.execute(sql, [json.dumps([list(key) for key in keys], ensure_ascii=False)])
+    return {(dataset, example, model, attempt): (key, text) for dataset, example, model, attempt, key, text in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one source says of one record."""
+
+    verdict: str
+    required_criteria: Sequence[dict[str, Any]]
+    error_title: str
+    error_summary: str
+
+
+@dataclass(slots=True)
+class SourceAnalyses:
+    """A source's analyses of the present content of records, by record id; `kind` is annotator, run or consensus."""
+
+    source_id: str
+    kind: str
+    name: str
+    said: dict[str, Said] = field(default_factory=dict)
+
+
+def analyses_by_source(db: Database, record_ids: Sequence[str]) -> list[SourceAnalyses]:
+    """Everybody's analyses of these records, sources in the order in which they came to the project."""
+    sql = """SELECT s.id, s.kind, s.name, a.record_id, a.verdict, a.required_criteria, a.error_title, a.error_summary
+        FROM analysis a JOIN source s ON s.id = a.source_id
+            JOIN record r ON r.id = a.record_id AND r.content_hash = a.record_hash
+        WHERE a.record_id IN (SELECT value FROM json_each(?)) ORDER BY s.rowid, a.record_id"""
+    found: dict[str, SourceAnalyses] = {}
+    for source, kind, name, record, verdict, criteria, title, summary in db.execute(
+        sql, [json.dumps(list(record_ids))]
+    ):
+        entry = found.setdefault(source, SourceAnalyses(source, kind, name))
+        entry.said[record] = Said(verdict, json.loads(criteria), title, summary)
+    return list(found.values())
+
+
+def counted_categories(db: Database, record_ids: Sequence[str]) -> dict[str, str]:
+    """Category of the assignment that counts, by record id; failures that have none are left out."""
+    sql = """SELECT record_id, category_id FROM assignment
+        WHERE counted = 1 AND record_id IN (SELECT value FROM json_each(?))"""
+    return dict(db.execute(sql, [json.dumps(list(record_ids))]).fetchall())

@@ -1,0 +1,154 @@
+"""The page of gold: what it says before, while and after a comparison; what is selected there is selected in the tree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from app.gold.page import GoldPage
+from app.window import Window
+from errormap_core.taxonomy.operations import AddCategory, RenameCategory
+
+Opened = tuple[Window, list[str]]
+
+
+def figure(value: float, *, low: float | None = 0.1, chance: float | None = 0.2) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": None if low is None else 0.9, "chance": chance, "n": 24}
+
+
+def result_for(window: Window) -> dict[str, Any]:
+    """A comparison in which the first real category of the tree matches a gold one and another gold one matches none."""
+    project = window.session.project
+    assert project is not None
+    category = next(c for c in project.tree if c.reserved is None)
+    part = {
+        "adjusted_rand": figure(0.42),
+        "v_measure": figure(0.61),
+        "matched": figure(0.5),
+        "matches": [
+            {"gold": "g", "gold_name": "Sums", "category": category.id, "name": category.name,
+             "n_gold": 9, "n_category": 7, "n_both": 6, "f1": 0.75},
+        ],
+        "unmatched": [{"gold": "h", "name": "Units", "n": 4}],
+    }  # fmt: skip
+    compared = {
+        "verdict": {"agreement": figure(0.9), "kappa": figure(0.3)},
+        "evidence": {"f1": figure(0.4), "without": 2},
+        "category": {"agreement": figure(0.5), "kappa": figure(0.4)},
+        "top_category": None,
+    }
+    return {
+        "gold": {"title": "Small gold", "analyses": 24, "categories_used": 2, "left_out": 1},
+        "second_pass": {"n": 10, **compared},
+        "classifier": {"n": 24, "category": compared["category"], "top_category": compared["category"]},
+        "analyses": [
+            {"name": "A judge", "n": 20, "missing": 4, "is_gold": False, **compared},
+            {"name": "Author", "n": 24, "missing": 0, "is_gold": True},
+        ],
+        "tree": {"n": 22, "not_placed": 2, "categories": part, "top_categories": part},
+        "problems": [{"file": "analyses.jsonl", "line": 3, "sentence": "This is not JSON."}],
+    }
+
+
+def texts(page: GoldPage) -> list[list[str]]:
+    found = []
+    for i in range(page.figures.topLevelItemCount()):
+        group = page.figures.topLevelItem(i)
+        assert group is not None
+        found.append([group.text(0)])
+        for row in range(group.childCount()):
+            child = group.child(row)
+            assert child is not None
+            found.append([child.text(column) for column in range(4)])
+    return found
+
+
+def test_before_a_comparison_the_page_says_what_it_is_for(window: Window, opened: Opened) -> None:
+    assert "How close did you come?" in window.gold._empty.text
+    window.session.close()
+    assert "No project is open" in window.gold._empty.text
+
+
+def test_a_comparison_is_shown_with_interval_and_chance(opened: Opened) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    window.gold.show_result(result_for(window))
+    shown = texts(window.gold)
+    assert shown[0] == ["Your tree: 22 failures placed by both, 2 not placed yet"]
+    assert ["Categories: adjusted Rand", "0.42", "0.10 – 0.90", "0.20"] in shown
+    assert ["A judge: 20 failures, 4 not analysed"] in shown
+    assert ["Top category: kappa", "–", "", ""] in shown, "what was not compared is told as such"
+    assert ["Author: 24 analyses, the gold itself"] in shown
+    assert "1 line of it was left out" in window.gold._note.text()
+    assert "line" not in window.gold._note.toolTip() and "This is not JSON" in window.gold._note.toolTip()
+
+
+def test_a_match_selects_its_category(opened: Opened) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    result = result_for(window)
+    window.gold.show_result(result)
+    window.gold.matches.selectRow(0)
+    assert window.tree.selected_ids() == [result["tree"]["categories"]["matches"][0]["category"]]
+    window.gold.matches.selectRow(1)
+    assert window.gold.matches.item(1, 1).text() == "none"
+
+
+def test_a_category_that_is_gone_since_is_not_selected(opened: Opened) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    window.gold.show_result(result_for(window))
+    window.do("edit.undo")
+    window.gold.matches.selectRow(0)
+    assert window.tree.selected_ids() == []
+
+
+def test_a_change_makes_it_stale(opened: Opened) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    window.gold.show_result(result_for(window))
+    assert "changed since" not in window.gold._note.text()
+    window.session.apply(AddCategory(name="New", parent_id=None))
+    assert "changed since" in window.gold._note.text()
+    category = next(c.id for c in window.session.project.tree if c.name == "New")  # type: ignore[union-attr]
+    window.session.apply(RenameCategory(category_id=category, name="Newer"))
+    assert window.gold._note.text().count("changed since") == 1
+
+
+def test_the_real_job_with_gold_of_other_records_tells_why(opened: Opened, qtbot: Any) -> None:
+    window, _ = opened
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=60_000):
+        window.do("judge.gold")
+        assert window.tabs.currentWidget() is window.gold
+        assert "Comparing" in window.gold._empty.text
+    assert "Nothing of the gold can be used with this project" in window.strip.text
+    assert "How close did you come?" in window.gold._empty.text
+
+
+def test_the_real_job_with_a_folder(opened: Opened, qtbot: Any, tmp_path: Path) -> None:
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    rows = project.db.execute("SELECT dataset, example_id, model FROM record ORDER BY id").fetchall()
+    folder = tmp_path / "gold"
+    folder.mkdir()
+    categories = [
+        {"key": key, "name": key, "description": key} for key in ("first", "second", "other", "hard-to-analyze")
+    ]
+    (folder / "taxonomy.json").write_text(json.dumps({"title": "Two", "categories": categories}), encoding="utf-8")
+    with (folder / "analyses.jsonl").open("w", encoding="utf-8") as file:
+        for number, (dataset, example, model) in enumerate(rows):
+            analysis = {
+                "required_criteria": [],
+                "error_title": f"T{number}",
+                "error_summary": f"S{number}",
+                "verdict": "error",
+            }
+            item = {"dataset": dataset, "example_id": example, "model": model, "analysis": analysis}
+            file.write(json.dumps({**item, "category": ("first", "second")[number % 2]}) + "\n")
+    window.review.accept_all()
+    window.gold._folder = folder
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=60_000):
+        window.gold.compare()
+    assert "Gold “Two”" in window.gold._note.text()
+    assert window.gold.matches.rowCount() == 2
+    assert window.gold.again.isEnabled()
