@@ -1,7 +1,6 @@
 """Grabs every screen of the real window on the sample, light and dark, into docs/screenshots: `make screenshots`."""
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -71,6 +70,12 @@ def grab_all(window: Window, path: Path, scheme: str) -> None:
     shoot(window, f"signatures-{scheme}")
     window.show_page("history")
     shoot(window, f"history-{scheme}")
+    window.show_page("gold")
+    shoot(window, f"gold-before-{scheme}")
+    window.do("judge.gold")
+    while window.session.tasks.running():
+        wait(100)
+    shoot(window, f"gold-{scheme}")
     window.show_page("records")
     window.tree.select(chosen[:2])
     if len(chosen) > 1:
@@ -97,8 +102,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sample.errormap"
         build_sample(path).close()
-        words = [sys.executable, "-m", "errormap_core.cli", "propose", str(path), "--set", "proposals.min_size=2"]
-        subprocess.run([*words, "--progress", "none"], check=True)
         app = QApplication.instance() or QApplication(sys.argv[:1])
         assert isinstance(app, QApplication)
         settings = UserSettings(Path(folder) / "settings.json")

@@ -81,6 +81,7 @@ class GoldPage(QWidget):
         self.matches.setAccessibleName(str(tr("Gold categories, and yours that fit them best")))
         self.matches.setHorizontalHeaderLabels([str(t) for t in (tr("Gold"), tr("Yours"), tr("In both"), tr("F1"))])
         self.matches.verticalHeader().hide()
+        self.matches.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.matches.setShowGrid(False)
         self.matches.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.matches.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -303,9 +304,9 @@ def _rows(part: Mapping[str, Any], names: tuple[tuple[tuple[str, ...], Sentence]
 def _figure_item(name: Sentence, figure: Mapping[str, Any] | None) -> QTreeWidgetItem:
     if figure is None:
         return QTreeWidgetItem([str(name), "–", "", ""])
-    interval = "" if figure["low"] is None else f"{figure['low']:.2f} – {figure['high']:.2f}"
-    chance = "" if figure["chance"] is None else f"{figure['chance']:.2f}"
-    item = QTreeWidgetItem([str(name), f"{figure['value']:.2f}", interval, chance])
+    interval = "" if figure["low"] is None else f"{figure['low']:z.2f} – {figure['high']:z.2f}"
+    chance = "" if figure["chance"] is None else f"{figure['chance']:z.2f}"  # z: no minus before 0.00
+    item = QTreeWidgetItem([str(name), f"{figure['value']:z.2f}", interval, chance])
     item.setToolTip(0, str(tr("Of {n:,}", n=figure["n"])))
     for column in (1, 2, 3):
         item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -91,7 +91,8 @@ class ReviewPage(QWidget):
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 3)
         split.setChildrenCollapsible(False)
-        split.setSizes([300, 420])
+        split.setSizes([360, 360])
+        self.list.setIndentation(12)
         header = self.list.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -176,7 +177,7 @@ class ReviewPage(QWidget):
             item = QTreeWidgetItem([self._title(row) + skipped, f"{row.n_subtree:,}"])
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             item.setData(0, Qt.ItemDataRole.UserRole, row.id)
-            item.setToolTip(0, row.description)
+            item.setToolTip(0, f"{row.name}\n{row.description}")
             above = self._items.get(row.parent_id or "")
             if above is not None:
                 above.addChild(item)

@@ -181,9 +181,14 @@ class SignaturesPage(QWidget):
             if widget is not None:
                 widget.deleteLater()
         scheme = self._session.theme.scheme
+        labels = []
         for place, model in enumerate(self.models):
             label = QLabel(self)
+            labels.append(label)
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setText(str(tr("{place}. ■ {model} (n = {n:,})", place=place + 1, model=model, n=counted[model])))
             label.setStyleSheet(f"color: {scheme.series[place % len(scheme.series)]};")
-            self._legend.addWidget(label, place // 2, place % 2)
+        widest = max((label.sizeHint().width() for label in labels), default=0)
+        columns = 2 if 2 * widest + self._legend.horizontalSpacing() <= self.plot.width() else 1
+        for place, label in enumerate(labels):
+            self._legend.addWidget(label, place // columns, place % columns)

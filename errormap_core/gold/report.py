@@ -89,10 +89,10 @@ def _tree(tree: Mapping[str, Any]) -> Iterator[Sentence]:
 
 def figure(estimate: Mapping[str, Any]) -> str:
     """'0.62 (0.51 to 0.73, chance 0.20)'."""
-    said = f"{estimate['value']:.2f}"
+    said = f"{estimate['value']:z.2f}"  # z: no minus before 0.00
     beside = []
     if estimate["low"] is not None:
-        beside.append(str(tr("{low:.2f} to {high:.2f}", low=estimate["low"], high=estimate["high"])))
+        beside.append(str(tr("{low:z.2f} to {high:z.2f}", low=estimate["low"], high=estimate["high"])))
     if estimate["chance"] is not None:
-        beside.append(str(tr("chance {chance:.2f}", chance=estimate["chance"])))
+        beside.append(str(tr("chance {chance:z.2f}", chance=estimate["chance"])))
     return f"{said} ({', '.join(beside)})" if beside else said

@@ -130,10 +130,8 @@ class _Proposing:
             yield progress
         self._stop_if_asked()
         vectors = self._vectors(words)
-        proposals = list(self._hard(given, vectors))
         clear = [row for row, failure in enumerate(given.failures) if failure.verdict != "unclear"]
-        near, rest = self._near_categories(given, vectors, clear)
-        proposals += near
+        proposals, rest = self._near_categories(given, vectors, clear)
         n = len(rest)
         yield Progress("propose", 0, None, trn("Grouping {n:,} failure", "Grouping {n:,} failures", n))
         found = clustering.cluster(
@@ -157,6 +155,7 @@ class _Proposing:
             proposals.append(
                 self._other([failures[row] for row in found.other], vectors[rest][list(found.other)], given)
             )
+        proposals += self._hard(given, vectors)  # last: what is best looked at first teaches what the others are
         result = self._write(parameters, proposals, None)
         yield Progress("propose", len(proposals), len(proposals), result["note"], dict(self.counts))
         return result
