@@ -87,8 +87,10 @@ def _tree(tree: Mapping[str, Any]) -> Iterator[Sentence]:
             )
 
 
-def figure(estimate: Mapping[str, Any]) -> str:
-    """'0.62 (0.51 to 0.73, chance 0.20)'."""
+def figure(estimate: Mapping[str, Any] | None) -> str:
+    """'0.62 (0.51 to 0.73, chance 0.20)'; '–' for what is not defined."""
+    if estimate is None:
+        return "–"
     said = f"{estimate['value']:z.2f}"  # z: no minus before 0.00
     beside = []
     if estimate["low"] is not None:

@@ -99,7 +99,7 @@ def _compare(pairs: Sequence[tuple[Failure, Said]]) -> dict[str, Any]:
         [failure.gold.analysis.verdict for failure, _ in pairs], [said.verdict for _, said in pairs]
     )
     return {
-        "verdict": {"agreement": same.to_json(), "kappa": kappa.to_json()},
+        "verdict": {"agreement": same.to_json(), "kappa": None if kappa is None else kappa.to_json()},
         "evidence": _evidence(
             (spans_of_error(f.said, f.output_text), spans_of_error(said, f.output_text), len(f.output_text))
             for f, said in pairs
@@ -148,8 +148,8 @@ def _categories(gold: Gold, ours: Sequence[str], theirs: Sequence[str]) -> dict[
     same, kappa = agreement(ours, theirs)
     same_top, kappa_top = agreement([gold.top(key) for key in ours], [gold.top(key) for key in theirs])
     return {
-        "category": {"agreement": same.to_json(), "kappa": kappa.to_json()},
-        "top_category": {"agreement": same_top.to_json(), "kappa": kappa_top.to_json()},
+        "category": {"agreement": same.to_json(), "kappa": None if kappa is None else kappa.to_json()},
+        "top_category": {"agreement": same_top.to_json(), "kappa": None if kappa_top is None else kappa_top.to_json()},
     }
 
 

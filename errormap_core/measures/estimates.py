@@ -65,20 +65,24 @@ def mean(values: Sequence[float], *, chance: float | None = None) -> Estimate:
     return Estimate(float(data.mean()), low, high, chance, len(data))
 
 
-def agreement(ours: Labels, theirs: Labels) -> tuple[Estimate, Estimate]:
+def agreement(ours: Labels, theirs: Labels) -> tuple[Estimate, Estimate | None]:
     """Share of items with the same label, and Cohen's kappa (Cohen 1960), which is 0 for chance.
 
-    The share's chance is what the two distributions of labels give. Kappa of labels that are all the same on
-    both sides is 1. Its interval is a percentile bootstrap over items. Raises ValueError for no item.
+    The share's chance is what the two distributions of labels give. Where both sides give every item one and the same
+    label, kappa is not defined and None. Its interval is a percentile bootstrap over items, of the resamples for which
+    it is defined, and missing where those are the fewer. Raises ValueError for no item.
     """
     if len(ours) != len(theirs) or not ours:
         raise ValueError("two lists of as many labels, and at least one")
     a, b = _codes(ours, theirs)
     k = int(max(a.max(), b.max())) + 1
     expected = float((np.bincount(a, minlength=k) / len(a)) @ (np.bincount(b, minlength=k) / len(b)))
+    same = share([bool(equal) for equal in a == b], chance=expected)
+    value = _kappa(a, b)
+    if np.isnan(value):
+        return same, None
     low, high = _bootstrap(len(a), lambda rows: _kappa(a[rows], b[rows]))
-    kappa = Estimate(_kappa(a, b), low, high, 0.0, len(a))
-    return share([bool(same) for same in a == b], chance=expected), kappa
+    return same, Estimate(value, low, high, 0.0, len(a))
 
 
 def span_f1(ours: Sequence[Span], theirs: Sequence[Span], length: int) -> float:
@@ -185,10 +189,10 @@ def _codes(ours: Labels, theirs: Labels) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def _kappa(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
-    """As scikit-learn's cohen_kappa_score, of which a thousand for a bootstrap would take seconds."""
+    """As scikit-learn's cohen_kappa_score, of which a thousand for a bootstrap would take seconds; NaN where not defined."""
     k = int(max(a.max(), b.max())) + 1
     expected = float(np.bincount(a, minlength=k) @ np.bincount(b, minlength=k)) / len(a) ** 2
-    return 1.0 if expected == 1 else (float((a == b).mean()) - expected) / (1 - expected)
+    return float("nan") if expected == 1 else (float((a == b).mean()) - expected) / (1 - expected)
 
 
 def _mask(spans: Sequence[Span], length: int) -> NDArray[np.bool_]:
@@ -207,7 +211,10 @@ def _bootstrap(n: int, statistic: Callable[[NDArray[np.int64]], float]) -> tuple
     if n < 2:
         return None, None
     rng = np.random.default_rng(SEED)
-    drawn = [statistic(rng.integers(0, n, n)) for _ in range(N_RESAMPLES)]
+    drawn = np.array([statistic(rng.integers(0, n, n)) for _ in range(N_RESAMPLES)])
+    drawn = drawn[~np.isnan(drawn)]
+    if len(drawn) < N_RESAMPLES / 2:
+        return None, None
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 

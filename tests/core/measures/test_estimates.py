@@ -51,6 +51,7 @@ def test_kappa_of_the_textbook() -> None:
     ours = ["yes"] * 25 + ["no"] * 25
     theirs = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
     same, kappa = agreement(ours, theirs)
+    assert kappa is not None
     assert same.value == pytest.approx(0.7)
     assert same.chance == pytest.approx(0.5)
     assert kappa.value == pytest.approx(0.4)
@@ -61,12 +62,22 @@ def test_kappa_is_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(2)
     for _ in range(20):
         ours, theirs = rng.integers(0, 5, 40).tolist(), rng.integers(1, 7, 40).tolist()
-        assert agreement(ours, theirs)[1].value == pytest.approx(cohen_kappa_score(ours, theirs))
+        _, kappa = agreement(ours, theirs)
+        assert kappa is not None and kappa.value == pytest.approx(cohen_kappa_score(ours, theirs))
 
 
-def test_kappa_where_all_say_the_same_is_one_and_where_one_side_does_is_chance() -> None:
-    assert agreement(["a"] * 5, ["a"] * 5)[1].value == 1.0
-    assert agreement(["a", "b", "a"], ["a"] * 3)[1].value == 0.0
+def test_kappa_is_not_defined_where_all_say_the_same_and_is_chance_where_one_side_does() -> None:
+    same, kappa = agreement(["a"] * 5, ["a"] * 5)
+    assert (same.value, same.chance, kappa) == (1.0, 1.0, None)
+    _, kappa = agreement(["a", "b", "a"], ["a"] * 3)
+    assert kappa is not None and kappa.value == 0.0
+
+
+def test_a_kappa_that_most_resamples_cannot_give_has_no_interval() -> None:
+    _, kappa = agreement(["a"] * 59 + ["b"], ["a"] * 60)
+    assert kappa is not None and kappa.low is not None and kappa.high == 0.0
+    _, kappa = agreement(["a", "b"], ["a", "b"])
+    assert kappa is not None and (kappa.value, kappa.low, kappa.high) == (1.0, 1.0, 1.0)
 
 
 def test_spans_overlap_by_characters() -> None:
