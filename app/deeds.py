@@ -114,7 +114,7 @@ class Deeds:
     def on_job_done(self, job: Job) -> None:
         """Say what came of a job, and go where its results are."""
         result = job.result
-        if result.get("stopped"):
+        if result.get("stopped") or job.is_stopping or not result:
             self.on_job_failed(job)
             self._session.say(tr("Stopped. What was done is kept; start it again to go on."))
             return
@@ -146,7 +146,6 @@ class Deeds:
                     self._window.show_page("review")
             case "score":
                 self._window.gold.show_result(result)
-                self._window.show_page("gold")
                 self._session.say(tr("Compared with {title}", title=result["gold"]["title"]))
             case "export":
                 self._session.say(tr("Wrote {path}", path=result["path"]))

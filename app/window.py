@@ -286,6 +286,8 @@ class Window(QMainWindow):
         self._enable()
 
     def _on_job_finished(self, job: Job) -> None:
+        if self._is_closing and not self.session.tasks.running():
+            QTimer.singleShot(0, self.close)
         self.task_strip.show_jobs(self.session.tasks.running())
         self.session.poll()
         if job.error is not None:
@@ -294,8 +296,6 @@ class Window(QMainWindow):
         else:
             self.deeds.on_job_done(job)
         self._enable()
-        if self._is_closing and not self.session.tasks.running():
-            QTimer.singleShot(0, self.close)
 
     def show_page(self, key: str) -> None:
         self.tabs.setCurrentWidget(getattr(self, key))

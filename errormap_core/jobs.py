@@ -8,6 +8,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr, trn
 from errormap_core.settings import UserSettings, setting
 from errormap_core.taxonomy.operations import DecideProposals, Ruling, SetChoice, SetThreshold
+
+MOST_TOLD = 20
 
 
 @dataclass(slots=True)
@@ -75,10 +78,7 @@ def import_job(
     for result in results:
         losses += result.n_lost
         reporter.say(result.sentence())
-        for problem in result.problems[:20]:
-            reporter.warn(problem)
-        if len(result.problems) > 20:
-            reporter.warn(trn("… and {n:,} more problem.", "… and {n:,} more problems.", len(result.problems) - 20))
+        _warn_of(reporter, result.problems)
     return Outcome({"files": [result.to_json() for result in results]}, losses, stopped=reporter.cancelled())
 
 
@@ -113,7 +113,6 @@ def judge_job(
     try:
         info = judge.describe()
         started = time.monotonic()
-        again = again or only is not None
         work = diagnose(project, judge, limit=limit, retry=retry, again=again, only=only, cancelled=reporter.cancelled)
         reporter.drive(work)
     finally:
@@ -136,6 +135,12 @@ def _of_gold(project: Project, folder: Path) -> set[str]:
 
 def score_job(project: Project, reporter: Reporter, *, settings: UserSettings, gold: str | None = None) -> Outcome:
     """Compare the project's analyses and its tree with gold: that in the folder `gold`, else the sample's."""
+    for package in ("sklearn", "scipy"):
+        if find_spec(package) is None:
+            raise KnownError(
+                tr("The package {package} is not installed.", package=package),
+                fix=tr("Install it with: pip install “{extra}”.", extra="errormap-studio[encoder]"),
+            )
     from errormap_core.embedding.encoder import SentenceEncoder
     from errormap_core.gold.report import sentences
     from errormap_core.gold.score import score_project
@@ -144,11 +149,20 @@ def score_job(project: Project, reporter: Reporter, *, settings: UserSettings, g
     encoder = SentenceEncoder(settings["embedding.model"] or None)
     folder = sample_gold() if gold is None else Path(gold)
     result = reporter.drive(score_project(project, folder, encoder=encoder, cancelled=reporter.cancelled))
+    if result["is_stopped"]:
+        return Outcome(result, stopped=True)
     for sentence in sentences(result):
         reporter.say(sentence)
-    for problem in result["problems"]:
-        reporter.warn(tr("{file}, line {line:,}: {sentence}", **problem))
-    return Outcome(result, losses=len(result["problems"]), stopped=reporter.cancelled())
+    _warn_of(reporter, [problem["text"] for problem in result["problems"]])
+    return Outcome(result, losses=len(result["problems"]))
+
+
+def _warn_of(reporter: Reporter, problems: Sequence[object]) -> None:
+    """Tell of problems, at most 20 of them with their places."""
+    for problem in problems[:MOST_TOLD]:
+        reporter.warn(problem)
+    if len(problems) > MOST_TOLD:
+        reporter.warn(trn("… and {n:,} more problem.", "… and {n:,} more problems.", len(problems) - MOST_TOLD))
 
 
 def propose_job(project: Project, reporter: Reporter, *, settings: UserSettings) -> Outcome:

@@ -52,12 +52,15 @@ class GoldPage(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._folder: Path | None = None
+        self._folder: Path | None = None  # of the gold that is shown, None for the sample's
+        self._asked: Path | None = None
+        self._is_stale = False
         self._result: dict[str, Any] = {}
         self._category_ids: list[str | None] = []
         self._title = QLabel(self)
         self._note = QLabel(self)
         self._note.setWordWrap(True)
+        self._note.setTextFormat(Qt.TextFormat.PlainText)
         self._note.setForegroundRole(self._note.foregroundRole().PlaceholderText)
         self.again = QPushButton(str(tr("Compare &again")), self)
         self.again.setToolTip(str(tr("Compare the tree and the analyses as they are now (Ctrl+G)")))
@@ -83,6 +86,7 @@ class GoldPage(QWidget):
         self.matches.verticalHeader().hide()
         self.matches.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.matches.setShowGrid(False)
+        self.matches.setTabKeyNavigation(False)  # Tab leaves the table
         self.matches.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.matches.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.matches.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -127,24 +131,30 @@ class GoldPage(QWidget):
     # Deeds
 
     def compare(self) -> None:
-        """Compare with the gold that was chosen, or with the sample's, in a process of its own."""
+        """Compare with the gold that is shown, or with the sample's, in a process of its own."""
+        self._compare_with(self._folder)
+
+    def compare_with_sample(self) -> None:
+        self._compare_with(None)
+
+    def _compare_with(self, folder: Path | None) -> None:
         project = self._session.project
         if project is None:
             return
-        where = [] if self._folder is None else ["--gold", str(self._folder)]
+        where = [] if folder is None else ["--gold", str(folder)]
         if self._session.start("score", [str(project.path), *where]) is not None:
+            self._asked, self._is_stale = folder, False
             self._wait()
 
     def choose_gold(self) -> None:
         """Ask for a folder with gold, and compare with it."""
         name = QFileDialog.getExistingDirectory(self, str(tr("Folder with gold analyses")))
         if name:
-            self._folder = Path(name)
-            self.compare()
+            self._compare_with(Path(name))
 
     def show_result(self, result: dict[str, Any]) -> None:
         """Show what a comparison gave."""
-        self._result = result
+        self._result, self._folder = result, self._asked
         self._fill_figures()
         self._fill_matches()
         self._say_what()
@@ -162,7 +172,7 @@ class GoldPage(QWidget):
     # What is shown
 
     def _forget(self) -> None:
-        self._result, self._folder = {}, None
+        self._result, self._folder, self._is_stale = {}, None, False
         project = self._session.project
         if project is None:
             self._empty.say(tr("No project is open."))
@@ -172,7 +182,7 @@ class GoldPage(QWidget):
                     "How close did you come? Compare your tree and the judges' analyses with gold: "
                     "analyses and a taxonomy that people wrote. The sample brings its own."
                 ),
-                (str(tr("Compare with the sample's gold")), self.compare),
+                (str(tr("Compare with the sample's gold")), self.compare_with_sample),
                 (str(tr("Choose other gold…")), self.choose_gold),
             )
         self._layers.setCurrentIndex(0)
@@ -195,21 +205,27 @@ class GoldPage(QWidget):
             n=gold["analyses"],
             used=gold["categories_used"],
         )
-        left_out = gold["left_out"]
-        more = (
-            str(trn(" {n:,} line of it was left out.", " {n:,} lines of it were left out.", left_out))
-            if left_out
-            else ""
-        )
-        self._note.setText(f"{said}{more}")
-        self._note.setToolTip(
-            "\n".join(f"{p['file']}, {p['line']}: {p['sentence']}" for p in self._result["problems"][:20])
-        )
+        parts = [str(said)]
+        if gold["left_out"]:
+            first = self._result["problems"][0]["text"]
+            parts.append(
+                str(
+                    trn(
+                        "{n:,} line of it was left out: {first}",
+                        "{n:,} lines of it were left out, the first: {first}",
+                        gold["left_out"],
+                        first=first,
+                    )
+                )
+            )
+        if self._is_stale:
+            parts.append(str(tr("The project changed since; compare again.")))
+        self._note.setText(" ".join(parts))
 
     def _say_stale(self) -> None:
+        self._is_stale = True
         if self._result and self.again.isEnabled():
             self._say_what()
-            self._note.setText(f"{self._note.text()} {tr('The project changed since; compare again.')}")
 
     def _fill_figures(self) -> None:
         self.figures.clear()
@@ -234,13 +250,27 @@ class GoldPage(QWidget):
         )  # fmt: skip
         for source in result["analyses"]:
             if source["is_gold"]:
-                yield tr("{name}: {n:,} analyses, the gold itself", name=source["name"], n=source["n"]), []
+                yield (
+                    trn("{name}: {n:,} analysis, the gold itself", "{name}: {n:,} analyses, the gold itself",
+                        source["n"], name=source["name"]),
+                    [],
+                )  # fmt: skip
                 continue
-            title = tr("{name}: {n:,} failures, {missing:,} not analysed", **source)
+            title = trn(
+                "{name}: {n:,} failure, {missing:,} not analysed",
+                "{name}: {n:,} failures, {missing:,} not analysed",
+                source["n"],
+                name=source["name"],
+                missing=source["missing"],
+            )
             yield title, _rows(source, COMPARISONS)
         again = result["second_pass"]
         if again is not None:
-            yield tr("The gold against its own second pass: {n:,} failures", n=again["n"]), _rows(again, COMPARISONS)
+            yield (
+                trn("The gold against its own second pass: {n:,} failure",
+                    "The gold against its own second pass: {n:,} failures", again["n"]),
+                _rows(again, COMPARISONS),
+            )  # fmt: skip
         ceiling = result["classifier"]
         if ceiling is not None:
             yield (
@@ -258,10 +288,12 @@ class GoldPage(QWidget):
         self.matches.setRowCount(len(matches) + len(unmatched))
         self._category_ids = [match["category"] for match in matches] + [None] * len(unmatched)
         for place, match in enumerate(matches):
-            both = f"{match['n_both']:,} of {match['n_gold']:,}"
+            both = str(tr("{n:,} of {of:,}", n=match["n_both"], of=match["n_gold"]))
             self._put(place, (match["gold_name"], match["name"], both, f"{match['f1']:.2f}"))
         for place, category in enumerate(unmatched, start=len(matches)):
-            self._put(place, (category["name"], str(tr("none")), f"0 of {category['n']:,}", "–"))
+            self._put(
+                place, (category["name"], str(tr("none")), str(tr("{n:,} of {of:,}", n=0, of=category["n"])), "–")
+            )
         self.matches.blockSignals(False)
         for column in (2, 3):
             self.matches.resizeColumnToContents(column)

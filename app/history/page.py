@@ -94,7 +94,17 @@ class HistoryPage(QWidget):
 
     def _enable(self) -> None:
         row = self._selected()
-        self.button.setEnabled(self._session.can_edit and row is not None and not row.is_undone)
+        project = self._session.project
+        can = project is not None and row is not None and project.can_be_taken_back(row.entry_id)
+        self.button.setEnabled(self._session.can_edit and can and row is not None and not row.is_undone)
+        is_given = row is not None and not row.is_undone and not can
+        self.button.setToolTip(
+            str(
+                tr("This is how the project was handed over; it cannot be undone")
+                if is_given
+                else tr("Undo this step alone; refused where later ones build on it")
+            )
+        )
 
     def undo_selected(self) -> None:
         """Take the selected step back, whichever it is."""

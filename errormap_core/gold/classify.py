@@ -5,15 +5,17 @@ category's name and definition. A failure is never classified by a classifier th
 failure: folds are by failure.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from errormap_core.embedding.encoder import Vectors
 from errormap_core.gold.files import Gold
+from errormap_core.tasks import Cancelled, never_cancelled
 
 N_FOLDS = 10
 SEED = 0
@@ -31,8 +33,14 @@ def definitions(gold: Gold) -> list[tuple[str, str]]:
     ]
 
 
+class Stopped(Exception):
+    """The comparison was asked to stop."""
+
+
 class CategoryGuesser:
     """Classifies texts about the gold's failures; `labels` are the gold categories' keys, one a failure.
+
+    Raises Stopped where `cancelled` answers True while it learns.
 
     Parameters
     ----------
@@ -44,27 +52,33 @@ class CategoryGuesser:
         Categories' keys with the embeddings of their definitions.
     """
 
-    def __init__(self, vectors: Vectors, labels: Sequence[str], defined: Sequence[tuple[str, Vectors]]) -> None:
-        self._vectors = vectors
-        self._labels = np.array(labels)
-        self._defined = [key for key, _ in defined]
-        self._definitions = np.stack([vector for _, vector in defined])
+    def __init__(
+        self,
+        vectors: Vectors,
+        labels: Sequence[str],
+        defined: Sequence[tuple[str, Vectors]],
+        *,
+        cancelled: Cancelled = never_cancelled,
+    ) -> None:
+        known, definitions_of = np.array(labels), np.stack([vector for _, vector in defined])
+        self._models: list[tuple[NDArray[np.int64], LogisticRegression]] = []
+        n = len(known)
+        with threadpool_limits(limits=1):  # so that the same gold gives the same figures, and the window has a core
+            for seen, held_out in KFold(min(N_FOLDS, n), shuffle=True, random_state=SEED).split(np.arange(n)):
+                if cancelled():
+                    raise Stopped
+                texts = np.concatenate([vectors[seen], definitions_of])
+                names = np.concatenate([known[seen], np.array([key for key, _ in defined])])
+                weights = np.repeat([1.0, DEFINITION_WEIGHT], [len(seen), len(defined)])
+                self._models.append((held_out, LogisticRegression(C=C, max_iter=2000).fit(texts, names, weights)))
 
     def guess(self, vectors: Vectors, failures: Sequence[int]) -> list[str]:
         """The category of each text, which is about the failure of that number in the gold."""
         found = [""] * len(failures)
         wanted = np.array(failures)
-        for held_out, model in self._models():
+        for held_out, model in self._models:
             rows = np.flatnonzero(np.isin(wanted, held_out))
             if len(rows):
                 for row, label in zip(rows, model.predict(vectors[rows]), strict=True):
                     found[row] = str(label)
         return found
-
-    def _models(self) -> Iterator[tuple[NDArray[np.int64], LogisticRegression]]:
-        n = len(self._labels)
-        for seen, held_out in KFold(min(N_FOLDS, n), shuffle=True, random_state=SEED).split(np.arange(n)):
-            texts = np.concatenate([self._vectors[seen], self._definitions])
-            labels = np.concatenate([self._labels[seen], np.array(self._defined)])
-            weights = np.repeat([1.0, DEFINITION_WEIGHT], [len(seen), len(self._defined)])
-            yield held_out, LogisticRegression(C=C, max_iter=2000).fit(texts, labels, weights)

@@ -192,12 +192,12 @@ def _line(text: str, number: int, categories: Mapping[str, GoldCategory]) -> Gol
     if unknown:
         raise _Wrong(unknown[0], "unknown_field", tr("There is no such field."))
     for name in ("dataset", "example_id", "model"):
-        if not isinstance(data[name], str) or not data[name]:
+        if not _is_text(data[name]):
             raise _Wrong(name, "not_text", tr("It must be a text that is not empty."))
     attempt, disputed, category = data.get("attempt", 1), data.get("disputed", ""), data["category"]
     if not isinstance(attempt, int) or isinstance(attempt, bool) or attempt < 1:
         raise _Wrong("attempt", "not_number", tr("It must be a whole number of at least 1."))
-    if not isinstance(disputed, str):
+    if not isinstance(disputed, str) or (disputed and not _is_text(disputed)):
         raise _Wrong("disputed", "not_text", tr("It must be a text: what is wrong with question, reference or score."))
     try:
         analysis = Analysis.from_json(data["analysis"])
@@ -259,6 +259,10 @@ def _read_taxonomy(path: Path) -> tuple[str, dict[str, GoldCategory]]:
         ) from error
     except RecursionError as error:
         raise KnownError(tr("Categories are nested too deep."), where=str(path), fix=tr("Use a few levels.")) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise KnownError(
+            tr("This is not JSON ({reason}).", reason=error), where=str(path), fix=tr("Mend it.")
+        ) from error
     if not isinstance(data, dict) or not isinstance(data.get("categories"), list):
         raise _broken(path, "categories", tr("It must be a list of categories."))
     categories: dict[str, GoldCategory] = {}
@@ -286,11 +290,11 @@ def _walk(items: list[Any], parent: str | None, field: str, path: Path) -> Itera
         if not isinstance(item, dict):
             raise _broken(path, here, tr("It must be a JSON object."))
         for name, kind in _CATEGORY.items():
-            if not isinstance(item.get(name), kind) or not item[name].strip():
+            if not isinstance(item.get(name), kind) or not _is_text(item[name]):
                 raise _broken(path, f"{here}.{name}", tr("It must be a text that is not empty."))
         for name in _LISTS:
             value = item.get(name, [])
-            if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            if not isinstance(value, list) or not all(_is_text(entry) for entry in value):
                 raise _broken(path, f"{here}.{name}", tr("It must be a list of texts."))
         children = item.get("children", [])
         if not isinstance(children, list):
@@ -304,6 +308,11 @@ def _walk(items: list[Any], parent: str | None, field: str, path: Path) -> Itera
             does_not_belong=tuple(item.get("does_not_belong", [])),
         ), here  # fmt: skip
         yield from _walk(children, item["key"], f"{here}.children", path)
+
+
+def _is_text(value: Any) -> bool:
+    """A text that says something and that a database takes: no halves of surrogate pairs."""
+    return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _broken(path: Path, field: str, fix: Sentence) -> KnownError:

@@ -1,10 +1,11 @@
 """Gold as it fits a project: which of its analyses are about records that are there, with evidence that is in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errormap_core.errors import KnownError
-from errormap_core.gold.files import Answer, Gold, GoldAnalysis, fit, read_gold
+from errormap_core.gold.files import SECOND_PASS, Answer, Gold, GoldAnalysis, fit, read_gold
+from errormap_core.importers.records import RowProblem
 from errormap_core.project import scoring
 from errormap_core.project.scoring import Said
 from errormap_core.project.store import Project
@@ -52,4 +53,16 @@ def fit_to_project(project: Project, folder: Path) -> Fitted:
         item.key: Failure(found[item.key].record_id, found[item.key].output_text, item) for item in gold.analyses
     }
     second = tuple((failures[item.key], item) for item in gold.second if item.key in failures)
+    alone = [
+        RowProblem(
+            SECOND_PASS,
+            item.line,
+            "example_id",
+            "alone",
+            tr("The first pass has no sound analysis of {example} to compare with.", example=item.key[1]),
+        )
+        for item in gold.second
+        if item.key not in failures
+    ]
+    gold = replace(gold, problems=(*gold.problems, *alone))
     return Fitted(gold, tuple(failures.values()), second)

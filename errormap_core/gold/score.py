@@ -3,13 +3,14 @@
 What is compared, and how, is told in docs/gold.md; the result is made of plain numbers, as JSON holds them.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from errormap_core.embedding.encoder import Encoder, Vectors
 from errormap_core.embedding.words import Words, vectors_of_words
-from errormap_core.gold.classify import CategoryGuesser, definitions
+from errormap_core.gold.classify import CategoryGuesser, Stopped, definitions
 from errormap_core.gold.files import Gold
 from errormap_core.gold.fitting import Failure, Fitted, fit_to_project
 from errormap_core.judge.evidence import find_evidence
@@ -29,31 +30,32 @@ def score_project(
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Compare a project with gold; the result is described in docs/gold.md.
 
-    Without an `encoder` categories of analyses are not compared, and the result says so.
+    Without an `encoder` categories of analyses are not compared, and the result says so. Asked to stop, it returns
+    with `is_stopped` true and nothing compared.
 
     Raises KnownError where the folder is no gold, or nothing of it fits the project.
     """
     fitted = fit_to_project(project, folder)
     record_ids = [failure.record_id for failure in fitted.failures]
     sources = scoring.analyses_by_source(project.db, record_ids)
-    total = len(sources) + 3
-    yield Progress("score", 0, total, tr("Reading the gold"))
-    guesser = None if encoder is None else _Classes(fitted, encoder)
-    yield Progress("score", 1, total, trn("Comparing {n:,} source", "Comparing {n:,} sources", len(sources)))
-    found = []
-    for done, source in enumerate(sources, start=2):
+    result: dict[str, Any] = {"gold": _about(fitted), "second_pass": None, "classifier": None, "analyses": []}
+    total = len(sources) + 4
+    yield Progress("score", 0, total, tr("Learning the categories"))
+    try:
+        guesser = None if encoder is None else _Classes(fitted, encoder, cancelled)
+        yield Progress("score", 1, total, trn("Comparing {n:,} source", "Comparing {n:,} sources", len(sources)))
+        for done, source in enumerate(sources, start=2):
+            result["analyses"].append(_source(source, fitted, guesser, cancelled))
+            yield Progress("score", done, total, tr("Compared {name}", name=source.name))
+        result["second_pass"] = _second_pass(fitted, cancelled)
+        result["classifier"] = None if guesser is None else guesser.ceiling()
+        yield Progress("score", total - 2, total, tr("Comparing the tree"))
         if cancelled():
-            break
-        found.append(_source(source, fitted, guesser))
-        yield Progress("score", done, total, tr("Compared {name}", name=source.name))
-    result = {
-        "gold": _about(fitted),
-        "second_pass": _second_pass(fitted),
-        "classifier": None if guesser is None else guesser.ceiling(),
-        "analyses": found,
-        "tree": _tree(project, fitted),
-        "problems": [problem.to_json() for problem in fitted.gold.problems],
-    }
+            raise Stopped
+        result["tree"] = _tree(project, fitted)
+    except Stopped:
+        return {"gold": result["gold"], "is_stopped": True, "problems": []}
+    result |= {"is_stopped": False, "problems": [problem.to_json() for problem in fitted.gold.problems]}
     yield Progress("score", total, total, tr("Compared with {title}", title=fitted.gold.title))
     return result
 
@@ -76,7 +78,7 @@ def _about(fitted: Fitted) -> dict[str, Any]:
 # Analyses
 
 
-def _source(source: SourceAnalyses, fitted: Fitted, classes: "_Classes | None") -> dict[str, Any]:
+def _source(source: SourceAnalyses, fitted: Fitted, classes: "_Classes | None", cancelled: Cancelled) -> dict[str, Any]:
     """One source's analyses against the gold; where they are the gold itself, only that is said."""
     pairs = [
         (failure, source.said[failure.record_id]) for failure in fitted.failures if failure.record_id in source.said
@@ -91,10 +93,10 @@ def _source(source: SourceAnalyses, fitted: Fitted, classes: "_Classes | None") 
     }
     if about["is_gold"]:
         return about
-    return {**about, **_compare(pairs), **({} if classes is None else classes.compare(pairs))}
+    return {**about, **_compare(pairs, cancelled), **({} if classes is None else classes.compare(pairs))}
 
 
-def _compare(pairs: Sequence[tuple[Failure, Said]]) -> dict[str, Any]:
+def _compare(pairs: Sequence[tuple[Failure, Said]], cancelled: Cancelled) -> dict[str, Any]:
     same, kappa = agreement(
         [failure.gold.analysis.verdict for failure, _ in pairs], [said.verdict for _, said in pairs]
     )
@@ -103,6 +105,7 @@ def _compare(pairs: Sequence[tuple[Failure, Said]]) -> dict[str, Any]:
         "evidence": _evidence(
             (spans_of_error(f.said, f.output_text), spans_of_error(said, f.output_text), len(f.output_text))
             for f, said in pairs
+            if _goes_on(cancelled)
         ),
     }
 
@@ -112,7 +115,9 @@ def spans_of_error(said: Said, text: str) -> list[Span]:
     found = set()
     for criterion in said.required_criteria:
         if criterion.get("quality") != "correct" and criterion.get("evidence"):
-            found.update(find_evidence(text, criterion["evidence"])[:1])
+            quote = criterion["evidence"]
+            at = text.find(quote)  # an answer may be a single character
+            found.update([(at, at + len(quote))] if at >= 0 else find_evidence(text, quote)[:1])
     return sorted(found)
 
 
@@ -128,12 +133,18 @@ def _evidence(spans: Iterable[tuple[list[Span], list[Span], int]]) -> dict[str, 
     }
 
 
-def _second_pass(fitted: Fitted) -> dict[str, Any] | None:
+def _goes_on(cancelled: Cancelled) -> bool:
+    if cancelled():
+        raise Stopped
+    return True
+
+
+def _second_pass(fitted: Fitted, cancelled: Cancelled) -> dict[str, Any] | None:
     """How far the gold agrees with its own blind second pass: what a judge cannot be asked to exceed."""
     if not fitted.second:
         return None
     pairs = [(failure, Failure(failure.record_id, failure.output_text, again).said) for failure, again in fitted.second]
-    result = {"n": len(pairs), **_compare(pairs)}
+    result = {"n": len(pairs), **_compare(pairs, cancelled)}
     both = [
         (failure.gold.category, again.category)
         for failure, again in fitted.second
@@ -156,7 +167,7 @@ def _categories(gold: Gold, ours: Sequence[str], theirs: Sequence[str]) -> dict[
 class _Classes:
     """The classifier of analyses, trained on the gold; None of its comparisons where the gold is too small."""
 
-    def __init__(self, fitted: Fitted, encoder: Encoder) -> None:
+    def __init__(self, fitted: Fitted, encoder: Encoder, cancelled: Cancelled) -> None:
         self._gold = fitted.gold
         self._encoder = encoder
         placed = [failure for failure in fitted.failures if failure.gold.category is not None]
@@ -167,7 +178,9 @@ class _Classes:
             keys, texts = zip(*definitions(fitted.gold), strict=True)
             vectors = encoder.encode(list(texts))
             self._vectors = self._encode([failure.said for failure in placed])
-            self._guesser = CategoryGuesser(self._vectors, self._labels, list(zip(keys, vectors, strict=True)))
+            self._guesser = CategoryGuesser(
+                self._vectors, self._labels, list(zip(keys, vectors, strict=True)), cancelled=cancelled
+            )
 
     def _encode(self, said: Sequence[Said]) -> Vectors:
         words = [Words(each.error_title, each.error_summary) for each in said]
@@ -199,18 +212,27 @@ def _tree(project: Project, fitted: Fitted) -> dict[str, Any]:
     """The tree against the gold taxonomy, over the failures that both place; by top category, and by the category itself."""
     gold, tree = fitted.gold, project.tree
     placed = [failure for failure in fitted.failures if failure.gold.category is not None]
+    can = scoring.analysed(project.db, [failure.record_id for failure in placed])
     here = scoring.counted_categories(project.db, [failure.record_id for failure in placed])
     both = [(str(f.gold.category), here[f.record_id]) for f in placed if f.record_id in here]
-    about: dict[str, Any] = {"n": len(both), "not_placed": len(placed) - len(both)}
+    about: dict[str, Any] = {
+        "n": len(both),
+        "not_placed": sum(f.record_id in can and f.record_id not in here for f in placed),
+        "not_counted": sum(f.record_id not in can for f in placed),
+        "in_tree": sum(1 for _ in tree),
+    }
     if not both:
         return {**about, "categories": None, "top_categories": None}
     ours, theirs = [key for key, _ in both], [category for _, category in both]
     tops = {category: _top(project, category) for category in set(theirs)}
+    sizes = Counter(str(failure.gold.category) for failure in placed)
+    top_sizes = Counter(gold.top(str(failure.gold.category)) for failure in placed)
     return {
         **about,
-        "categories": _clusterings(gold, project, ours, theirs),
-        "top_categories": _clusterings(gold, project, [gold.top(k) for k in ours], [tops[c] for c in theirs]),
-        "in_tree": sum(1 for _ in tree),
+        "categories": _clusterings(gold, project, ours, theirs, sizes),
+        "top_categories": _clusterings(
+            gold, project, [gold.top(k) for k in ours], [tops[c] for c in theirs], top_sizes
+        ),
     }
 
 
@@ -218,14 +240,16 @@ def _top(project: Project, category_id: str) -> str:
     return [category_id, *project.tree.ancestors(category_id)][-1]
 
 
-def _clusterings(gold: Gold, project: Project, ours: Sequence[str], theirs: Sequence[str]) -> dict[str, Any]:
-    found = clustering_agreement(ours, theirs)
-    without = sorted(set(ours) - {match.ours for match in found.matches})
+def _clusterings(
+    gold: Gold, project: Project, ours: Sequence[str], theirs: Sequence[str], sizes: Mapping[str, int]
+) -> dict[str, Any]:
+    found = clustering_agreement(ours, theirs, sizes=dict(sizes))
+    without = sorted(set(sizes) - {match.ours for match in found.matches})
     return {
-        "gold": len(set(ours)),
+        "gold": len(sizes),
         "tree": len(set(theirs)),
-        "adjusted_rand": found.adjusted_rand.to_json(),
-        "v_measure": found.v_measure.to_json(),
+        "adjusted_rand": None if found.adjusted_rand is None else found.adjusted_rand.to_json(),
+        "v_measure": None if found.v_measure is None else found.v_measure.to_json(),
         "homogeneity": round(found.homogeneity, 4),
         "completeness": round(found.completeness, 4),
         "matched": found.matched.to_json(),
@@ -242,7 +266,5 @@ def _clusterings(gold: Gold, project: Project, ours: Sequence[str], theirs: Sequ
             }
             for match in found.matches
         ],
-        "unmatched": [
-            {"gold": key, "name": gold.categories[str(key)].name, "n": ours.count(str(key))} for key in without
-        ],
+        "unmatched": [{"gold": key, "name": gold.categories[str(key)].name, "n": sizes[str(key)]} for key in without],
     }

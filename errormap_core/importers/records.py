@@ -62,5 +62,6 @@ class RowProblem:
             "field": self.field,
             "code": self.code,
             "sentence": str(self.sentence),
+            "text": str(self),
             "is_kept": self.is_kept,
         }

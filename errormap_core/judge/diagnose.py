@@ -41,7 +41,7 @@ def diagnose(
     """Analyse the failures that wait, at most `limit`; stopping at any point loses the record in flight.
 
     `retry` also takes those on which this run failed before, `again` those that other runs analysed;
-    with `only`, none but these records are taken.
+    with `only`, just these are taken, whoever analysed or disputed them.
     A record that fails is stored with its reason and counted; the next one is taken.
 
     Raises KnownError where another process runs a judge on the project, or the judge cannot go on.

@@ -93,13 +93,13 @@ class EngineProcess:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def complete(self, request: dict[str, Any], *, cancelled: tasks.Cancelled) -> dict[str, Any]:
-        """The engine's answer to a request to complete.
+    def ask(self, request: dict[str, Any], *, cancelled: tasks.Cancelled) -> dict[str, Any]:
+        """The engine's answer to a request to analyse or to complete.
 
         Raises EngineDied, and Cancelled; an engine that is too busy to hear of it is killed then.
         """
         self._n_asked += 1
-        self._send({"do": "complete", "id": self._n_asked, **request})
+        self._send({"id": self._n_asked, **request})
         deadline: float | None = None
         while True:
             answer = self._next_answer()

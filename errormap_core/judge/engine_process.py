@@ -3,7 +3,7 @@
 It reads JSON lines from stdin and writes JSON lines to what was stdout; C code that prints goes to
 stderr. It ends at once when stdin ends, which is when its parent is gone, however that went.
 
-Requests: {"do": "load", ...}, {"do": "complete", "id", ...}, {"do": "cancel", "id"}.
+Requests: {"do": "load", ...}, {"do": "analyse" | "complete", "id", ...}, {"do": "cancel", "id"}.
 Answers: {"loaded": {...}} or {"load_failed": "..."}; then {"id", "ok" | "too_long" | "cancelled" | "fault"}.
 """
 
@@ -15,6 +15,8 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -102,30 +104,49 @@ def serve(requests: Requests, send: Any) -> None:
 def _answered(model: Any, request: dict[str, Any], requests: Requests) -> dict[str, Any]:
     from errormap_core.judge import llama
 
+    ask = _analysed if request["do"] == "analyse" else _completed
     try:
-        answer = model.answer(
-            request["messages"],
-            schema=request["schema"],
-            max_tokens=request["max_tokens"],
-            temperature=request["temperature"],
-            seed=request["seed"],
-            is_cancelled=lambda: requests.is_cancelled(request["id"]),
-        )
+        done = ask(model, request, lambda: requests.is_cancelled(request["id"]))
     except llama.TooLong as error:
         return {"too_long": {"prompt": error.n_prompt, "room": error.n_room}}
     except llama.EngineFault as error:
         return {"fault": str(error)}
+    return {"cancelled": True} if done is None else {"ok": done}
+
+
+def _completed(model: Any, request: dict[str, Any], is_cancelled: Callable[[], bool]) -> dict[str, Any] | None:
+    answer = model.answer(
+        request["messages"],
+        schema=request["schema"],
+        max_tokens=request["max_tokens"],
+        temperature=request["temperature"],
+        seed=request["seed"],
+        is_cancelled=is_cancelled,
+    )
     if answer is None:
-        return {"cancelled": True}
+        return None
     return {
-        "ok": {
-            "text": answer.text,
-            "is_whole": answer.is_whole,
-            "prompt_tokens": answer.prompt_tokens,
-            "completion_tokens": answer.completion_tokens,
-            "seconds": answer.seconds,
-        }
+        "text": answer.text,
+        "is_whole": answer.is_whole,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "seconds": answer.seconds,
     }
+
+
+def _analysed(model: Any, request: dict[str, Any], is_cancelled: Callable[[], bool]) -> dict[str, Any] | None:
+    from errormap_core.judge.writing import Limits
+
+    found = model.analyse(
+        request["messages"],
+        own=request["own"],
+        source=request["source"],
+        limits=Limits(max_criteria=request["max_criteria"]),
+        temperature=request["temperature"],
+        seed=request["seed"],
+        is_cancelled=is_cancelled,
+    )
+    return None if found is None else asdict(found)
 
 
 class _Log:

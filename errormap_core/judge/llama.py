@@ -9,7 +9,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jinja2
@@ -19,7 +19,8 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from errormap_core.judge.base import Message
-from errormap_core.judge.chat import prompt_pieces
+from errormap_core.judge.chat import Piece, prompt_pieces
+from errormap_core.judge.writing import AnalysisWriter, Limits, Vocabulary, most_tokens
 
 LEAST_ROOM = 256
 """Tokens that must be free for an answer; with less, a prompt is too long."""
@@ -63,8 +64,22 @@ class Answer:
     template: str
 
 
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """An analysis as JSON holds it. `prompt_tokens` were in the prompt, `reused_tokens` of them evaluated for an earlier one;
+    `completion_tokens` were chosen by the model, `fed_tokens` demanded by the form."""
+
+    value: dict[str, Any]
+    text: str
+    prompt_tokens: int
+    reused_tokens: int
+    completion_tokens: int
+    fed_tokens: int
+    seconds: float
+
+
 class Model:
-    """A loaded model with its context. Every answer starts from an empty context."""
+    """A loaded model with its context. No answer depends on those before it."""
 
     def __init__(self, path: str, *, n_ctx: int, threads: int, gpu_layers: int, log: Callable[[], str]) -> None:
         try:
@@ -85,6 +100,8 @@ class Model:
         has_template = "tokenizer.chat_template" in self._llama.metadata
         self._formatter = self._chat_formatter() if has_template else None
         self._grammars: dict[str, bytes] = {}
+        self._vocabulary: Vocabulary | None = None
+        self._kept: list[list[int]] = []
 
     def template_name(self) -> str:
         """Which chat template a system's and a user's message go through."""
@@ -142,6 +159,100 @@ class Model:
             template=template,
         )
 
+    def analyse(
+        self,
+        messages: Sequence[Message],
+        *,
+        own: int,
+        source: str,
+        limits: Limits,
+        temperature: float,
+        seed: int,
+        is_cancelled: Callable[[], bool],
+    ) -> Analysed | None:
+        """The model's analysis of one failure, or None where it was cancelled.
+
+        The last `own` characters of the last message are about this failure alone; what stands before them is shared
+        with others of its example, and is not evaluated again for those. `source` is the answer that is quoted.
+
+        Raises TooLong and EngineFault.
+        """
+        began = time.perf_counter()
+        pieces, _ = prompt_pieces(messages, self._render if self._formatter else None)
+        segments = [self._tokens(part, is_first=place == 0) for place, part in enumerate(_segments(pieces, own))]
+        n_prompt = sum(map(len, segments))
+        if self._vocabulary is None:
+            self._vocabulary = self._read_vocabulary()
+        while limits.max_criteria > 1 and n_prompt + most_tokens(limits) > self.n_ctx:
+            limits = replace(limits, max_criteria=limits.max_criteria - 1)  # as many criteria as there is room for
+        room = most_tokens(limits)
+        if n_prompt + room > self.n_ctx:
+            raise TooLong(n_prompt, room)
+        writer = AnalysisWriter(
+            self._vocabulary, source, limits=limits, instructions=segments[0], temperature=temperature, seed=seed
+        )
+        writing = writer.run()
+        try:
+            n_reused = self._recall(segments)
+            if is_cancelled():
+                return None
+            tokens = next(writing)
+            while True:
+                if is_cancelled():
+                    return None
+                self._eval(tokens)
+                logits = llama_cpp.llama_get_logits_ith(self._llama.ctx, -1)
+                tokens = writing.send(np.ctypeslib.as_array(logits, shape=(self._llama.n_vocab(),)))
+        except StopIteration as end:
+            value = end.value
+        except RuntimeError as error:
+            self._kept = []
+            raise EngineFault(str(error)) from error
+        return Analysed(
+            value=value,
+            text=b"".join(writer.written.text).decode("utf-8", "replace"),
+            prompt_tokens=n_prompt,
+            reused_tokens=n_reused,
+            completion_tokens=writer.written.n_sampled,
+            fed_tokens=writer.written.n_fed,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _recall(self, segments: list[list[int]]) -> int:
+        """Bring the context to the end of the prompt; segments that it begins with already are kept. Returns their tokens.
+
+        A segment is evaluated from its own beginning in every case, so that what is kept is to the bit what would be
+        made anew, and no answer depends on the one before.
+        """
+        same = 0
+        while same < min(len(self._kept), len(segments) - 1) and self._kept[same] == segments[same]:
+            same += 1
+        n_kept = sum(map(len, segments[:same]))
+        memory = llama_cpp.llama_get_memory(self._llama.ctx)
+        if not same or not llama_cpp.llama_memory_seq_rm(memory, 0, n_kept, -1):
+            self._forget()
+            same = n_kept = 0
+        self._llama.n_tokens = n_kept
+        self._kept = segments[:same]
+        for segment in segments[same:]:
+            self._eval(segment)
+            self._kept = [*self._kept, segment]
+        return n_kept
+
+    def _eval(self, tokens: Sequence[int]) -> None:
+        for start in range(0, len(tokens), self._llama.n_batch):
+            self._llama.eval(tokens[start : start + self._llama.n_batch])
+
+    def _read_vocabulary(self) -> Vocabulary:
+        n = int(self._llama.n_vocab())
+        pieces = [
+            b""
+            if llama_cpp.llama_vocab_is_control(self._vocab, token) or llama_cpp.llama_vocab_is_eog(self._vocab, token)
+            else self._piece(token)
+            for token in range(n)
+        ]
+        return Vocabulary(pieces, lambda text: self._llama.tokenize(text.encode(), add_bos=False, special=False))
+
     def _fed(self, prompt: list[int], sampler: "ForcedSampler") -> Iterator[int | None]:
         """Feed the prompt (None after each batch), then each chosen token once it was asked for the next."""
         try:
@@ -157,16 +268,17 @@ class Model:
 
     def _forget(self) -> None:
         self._llama.reset()
+        self._kept = []
         memory = llama_cpp.llama_get_memory(self._llama.ctx)
         if memory is not None:
             llama_cpp.llama_memory_clear(memory, False)
 
-    def _tokens(self, pieces: Sequence[tuple[str, bool]]) -> list[int]:
+    def _tokens(self, pieces: Sequence[tuple[str, bool]], *, is_first: bool = True) -> list[int]:
         tokens: list[int] = []
         for text, is_template in pieces:
             tokens += self._llama.tokenize(text.encode("utf-8", "replace"), add_bos=False, special=is_template)
         bos = llama_cpp.llama_vocab_bos(self._vocab)
-        if llama_cpp.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
+        if is_first and llama_cpp.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
             tokens.insert(0, bos)
         return tokens
 
@@ -281,6 +393,15 @@ def grammar_for(schema_text: str) -> str:
         grammar = grammar.replace('"\\"" char ', '"\\"" first ') + f"\nfirst ::= {_FIRST}\n"
     # Constants come with characters beyond the first plane as two halves, which llama.cpp takes for two characters.
     return _PAIR.sub(lambda pair: rf"\U{ord(json.loads(chr(34) + pair[0] + chr(34))):08x}", grammar)
+
+
+def _segments(pieces: Sequence[Piece], own: int) -> list[list[Piece]]:
+    """The prompt in three: what all share, what the failures of one example share, what is this failure's alone."""
+    last = max(place for place, (_, is_template) in enumerate(pieces) if not is_template)
+    content = pieces[last][0]
+    cut = max(0, len(content) - own)
+    parts = [list(pieces[:last]), [(content[:cut], False)], [(content[cut:], False), *pieces[last + 1 :]]]
+    return [part for part in parts if any(text for text, _ in part)]
 
 
 def _array(candidates: "np.ndarray[Any, np.dtype[Any]]") -> Any:

@@ -26,6 +26,7 @@ from errormap_core.judge.base import (
 from errormap_core.judge.engine import EngineDied, EngineProcess, EngineSettings
 from errormap_core.judge.model_file import file_sha256
 from errormap_core.judge.prompts import Prompt, load_prompt
+from errormap_core.judge.writing import WRITER_VERSION
 from errormap_core.sentences import tr, trn
 
 
@@ -66,25 +67,29 @@ class LlamaJudge:
 
         Raises RecordFailed; Cancelled; KnownError where the engine cannot be started again.
         """
-        # A token is a character at worst, but hardly ever; the context is the limit in any case.
-        completion = self.complete(
-            self.prompt.messages(request, max_criteria=self.max_criteria),
-            schema=analyses.schema(self.max_criteria, for_judge=True),
-            max_tokens=analyses.longest_answer(self.max_criteria),
-            cancelled=cancelled,
+        messages = self.prompt.messages(request, max_criteria=self.max_criteria)
+        done = self._ask(
+            {
+                "do": "analyse",
+                "messages": list(messages),
+                "own": self.prompt.own_length(request),
+                "source": request.output_text,
+                "max_criteria": self.max_criteria,
+            },
+            cancelled,
         )
         try:
-            analysis = Analysis.from_json(completion.value)
+            analysis = Analysis.from_json(done["value"])
         except KnownError as error:
             raise RecordFailed(
                 BAD_JSON, tr("The judge's answer is no analysis: {reason}", reason=str(error))
             ) from error
         return JudgeResult(
             analysis=analysis.without_contradiction(),
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            seconds=completion.seconds,
-            text=completion.text,
+            prompt_tokens=done["prompt_tokens"],
+            completion_tokens=done["completion_tokens"],
+            seconds=done["seconds"],
+            text=done["text"],
         )
 
     def complete(
@@ -96,28 +101,8 @@ class LlamaJudge:
         cancelled: tasks.Cancelled = tasks.never_cancelled,
     ) -> Completion:
         """Answer a chat with JSON of that schema. Raises as `analyse` does."""
-        if cancelled():
-            raise Cancelled
-        engine = self._running(cancelled)
-        request = {
-            "messages": list(messages),
-            "schema": schema,
-            "max_tokens": max_tokens,
-            "temperature": self.temperature,
-            "seed": self.seed,
-        }
-        try:
-            answer = engine.complete(request, cancelled=cancelled)
-        except EngineDied as error:
-            engine.kill()
-            raise RecordFailed(
-                ENGINE_DIED, tr("The judge's engine ended unexpectedly. It said: {said}", said=str(error)[-500:])
-            ) from error
-        if "too_long" in answer:
-            raise self._too_long(**answer["too_long"])
-        if "fault" in answer:
-            raise RecordFailed(ENGINE_ERROR, tr("llama.cpp gave up on this record: {said}", said=answer["fault"]))
-        done = answer["ok"]
+        request = {"do": "complete", "messages": list(messages), "schema": schema, "max_tokens": max_tokens}
+        done = self._ask(request, cancelled)
         if not done["is_whole"]:
             raise RecordFailed(
                 CUT_OFF,
@@ -145,6 +130,25 @@ class LlamaJudge:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _ask(self, request: dict[str, Any], cancelled: tasks.Cancelled) -> dict[str, Any]:
+        """What the engine gives for a request. Raises RecordFailed, Cancelled, and KnownError as `_running` does."""
+        if cancelled():
+            raise Cancelled
+        engine = self._running(cancelled)
+        try:
+            answer = engine.ask({**request, "temperature": self.temperature, "seed": self.seed}, cancelled=cancelled)
+        except EngineDied as error:
+            engine.kill()
+            raise RecordFailed(
+                ENGINE_DIED, tr("The judge's engine ended unexpectedly. It said: {said}", said=str(error)[-500:])
+            ) from error
+        if "too_long" in answer:
+            raise self._too_long(**answer["too_long"])
+        if "fault" in answer:
+            raise RecordFailed(ENGINE_ERROR, tr("llama.cpp gave up on this record: {said}", said=answer["fault"]))
+        done: dict[str, Any] = answer["ok"]
+        return done
 
     def _running(self, cancelled: tasks.Cancelled) -> EngineProcess:
         if self._engine is None or not self._engine.is_alive():
@@ -184,5 +188,6 @@ class LlamaJudge:
                 "comment": analyses.MAX_COMMENT,
                 "error_title": analyses.MAX_TITLE,
                 "error_summary": analyses.MAX_SUMMARY,
+                "writer": WRITER_VERSION,
             },
         )

@@ -50,6 +50,17 @@ class Prompt:
             {"role": "user", "content": "\n".join(part.strip("\n") for part in parts)},
         ]
 
+    def own_length(self, request: JudgeRequest) -> int:
+        """How many characters at the end of the user's message are about this answer alone.
+
+        What stands before them, question and references, is the same for every answer to an example, unless one
+        of them makes another fence necessary.
+        """
+        texts = [request.input_text, request.output_text, request.correct_answer or "", *request.references]
+        answered = "output_text" if request.output_text.strip() else "empty_output"
+        section = self._section(answered, request.output_text, fence=_fence(texts))
+        return len("\n".join(part.strip("\n") for part in (section, self.after)))
+
     def _section(self, name: str, text: str, *, fence: str) -> str:
         return _filled(self.sections[name], {"text": text.strip(), "fence": fence})
 

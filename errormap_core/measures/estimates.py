@@ -3,8 +3,9 @@
 Intervals are of 95 %. What is drawn is drawn with a seed, so that the same data give the same figures.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,13 @@ N_RESAMPLES = 1000
 N_CHANCE = 200
 """Random draws behind each figure of chance."""
 
+FEWEST = 10
+"""From fewer items than this no interval is drawn: it would look more certain than it is."""
+
 MOST_GROUPS = 200
 """A jackknife leaves out single items up to so many, else so many groups of them."""
+
+_MOST_CELLS = 4_000_000
 
 MATCHED = 0.5
 """Least F1 of two categories' members for them to count as the same category."""
@@ -95,10 +101,15 @@ def span_chance(ours: Sequence[Span], theirs: Sequence[Span], length: int) -> fl
     mask = _mask(ours, length)
     rng = np.random.default_rng(SEED)
     sizes = [min(end - start, length) for start, end in theirs]
+    starts = [rng.integers(0, length - size + 1, N_CHANCE) for size in sizes]
+    here = np.arange(length)
     found = []
-    for _ in range(N_CHANCE):
-        starts = [int(rng.integers(0, length - size + 1)) for size in sizes]
-        found.append(_f1(mask, _mask([(s, s + size) for s, size in zip(starts, sizes, strict=True)], length)))
+    for rows in np.array_split(np.arange(N_CHANCE), max(1, N_CHANCE * length // _MOST_CELLS)):
+        drawn = np.zeros((len(rows), length), dtype=bool)
+        for size, at in zip(sizes, starts, strict=True):
+            drawn |= (here >= at[rows, None]) & (here < at[rows, None] + size)
+        total = drawn.sum(axis=1) + mask.sum()
+        found += np.where(total == 0, 1.0, 2 * (drawn & mask).sum(axis=1) / np.maximum(total, 1)).tolist()
     return float(np.mean(found))
 
 
@@ -119,21 +130,30 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class ClusteringAgreement:
-    """How far a clustering is from another. `matched` is the share of `ours` with a match of F1 of at least MATCHED."""
+    """How far a clustering is from another. `matched` is the share of `ours` with a match of F1 of at least MATCHED.
 
-    adjusted_rand: Estimate
-    v_measure: Estimate
+    With one category on a side there is nothing to agree on, and the two measures are None.
+    """
+
+    adjusted_rand: Estimate | None
+    v_measure: Estimate | None
     homogeneity: float
     completeness: float
     matched: Estimate
     matches: tuple[Match, ...]
 
 
-def clustering_agreement(ours: Labels, theirs: Labels) -> ClusteringAgreement:
+def clustering_agreement(
+    ours: Labels, theirs: Labels, *, sizes: Mapping[Any, int] | None = None
+) -> ClusteringAgreement:
     """Adjusted Rand index (Hubert and Arabie 1985), V-measure (Rosenberg and Hirschberg 2007), matched categories.
 
+    `sizes` gives the size of each of `ours` where there are items of it that `theirs` does not place; those count as
+    members that are not matched.
+
     Intervals are of the jackknife over items (a bootstrap would draw items twice, and pairs of an item with itself
-    always agree). Chance is the mean over 200 permutations of `theirs`. Raises ValueError for no item.
+    always agree). V-measure grows with fewer items a category, so its interval is of the value for this many items.
+    Chance is the mean over 200 permutations of `theirs`. Raises ValueError for no item.
     """
     if len(ours) != len(theirs) or not ours:
         raise ValueError("two lists of as many labels, and at least one")
@@ -141,37 +161,40 @@ def clustering_agreement(ours: Labels, theirs: Labels) -> ClusteringAgreement:
     rng = np.random.default_rng(SEED)
     shuffled = [rng.permutation(b) for _ in range(N_CHANCE)]
 
-    def estimate(measure: Callable[[NDArray[np.int64], NDArray[np.int64]], float]) -> Estimate:
+    def estimate(measure: Callable[[NDArray[np.int64], NDArray[np.int64]], float], *, least: float) -> Estimate:
         value = measure(a, b)
-        low, high = _jackknife(len(a), value, lambda rows: measure(a[rows], b[rows]))
+        low, high = _jackknife(len(a), value, lambda rows: measure(a[rows], b[rows]), least=least)
         return Estimate(value, low, high, float(np.mean([measure(a, other) for other in shuffled])), len(a))
 
     homogeneity, completeness, _ = homogeneity_completeness_v_measure(a, b)
-    matches = _matches(a, b)
     names: dict[int, Hashable] = {}
     for code, label in (*zip(a.tolist(), ours, strict=True), *zip(b.tolist(), theirs, strict=True)):
         names.setdefault(code, label)
-    good = [match.f1 >= MATCHED for match in matches]
-    n = len(set(a.tolist()))
-    chance = float(np.mean([sum(m.f1 >= MATCHED for m in _matches(a, other)) / n for other in shuffled]))
+    of = dict(sizes or Counter(ours))
+    whole = {code: of[names[code]] for code in set(a.tolist())}
+    matches = _matches(a, b, whole)
+    good = sum(match.f1 >= MATCHED for match in matches)
+    chance = float(np.mean([sum(m.f1 >= MATCHED for m in _matches(a, other, whole)) / len(of) for other in shuffled]))
+    is_one = min(len(set(a.tolist())), len(set(b.tolist()))) < 2
     return ClusteringAgreement(
-        adjusted_rand=estimate(lambda x, y: float(adjusted_rand_score(x, y))),
-        v_measure=estimate(lambda x, y: float(homogeneity_completeness_v_measure(x, y)[2])),
+        adjusted_rand=None if is_one else estimate(lambda x, y: float(adjusted_rand_score(x, y)), least=-0.5),
+        v_measure=None if is_one else estimate(_v_measure, least=0.0),
         homogeneity=float(homogeneity),
         completeness=float(completeness),
-        matched=share([*good, *[False] * (n - len(good))], chance=chance),
-        matches=tuple(
-            Match(names[m.ours], names[m.theirs], m.n_ours, m.n_theirs, m.n_both)  # type: ignore[index]
-            for m in matches
-        ),
+        matched=share([True] * good + [False] * (len(of) - good), chance=chance),
+        matches=tuple(replace(m, ours=names[m.ours], theirs=names[m.theirs]) for m in matches),  # type: ignore[index]
     )
 
 
-def _matches(a: NDArray[np.int64], b: NDArray[np.int64]) -> list[Match]:
+def _v_measure(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
+    return float(homogeneity_completeness_v_measure(a, b)[2])
+
+
+def _matches(a: NDArray[np.int64], b: NDArray[np.int64], whole: Mapping[int, int]) -> list[Match]:
     """One-to-one pairs with the greatest sum of F1, those without a common member left out, the best first."""
     rows, columns = np.unique(a), np.unique(b)
     both = np.array([[int(((a == r) & (b == c)).sum()) for c in columns] for r in rows])
-    of_rows, of_columns = both.sum(axis=1), both.sum(axis=0)
+    of_rows, of_columns = np.array([whole[int(r)] for r in rows]), both.sum(axis=0)
     f1 = 2 * both / (of_rows[:, None] + of_columns[None, :])
     found = [
         Match(int(rows[i]), int(columns[j]), int(of_rows[i]), int(of_columns[j]), int(both[i, j]))
@@ -208,7 +231,7 @@ def _f1(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 def _bootstrap(n: int, statistic: Callable[[NDArray[np.int64]], float]) -> tuple[float | None, float | None]:
-    if n < 2:
+    if n < FEWEST:
         return None, None
     rng = np.random.default_rng(SEED)
     drawn = np.array([statistic(rng.integers(0, n, n)) for _ in range(N_RESAMPLES)])
@@ -216,14 +239,14 @@ def _bootstrap(n: int, statistic: Callable[[NDArray[np.int64]], float]) -> tuple
     if len(drawn) < N_RESAMPLES / 2:
         return None, None
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else (None, None)  # items that are all alike tell of no spread
 
 
 def _jackknife(
-    n: int, value: float, statistic: Callable[[NDArray[np.int64]], float]
+    n: int, value: float, statistic: Callable[[NDArray[np.int64]], float], *, least: float
 ) -> tuple[float | None, float | None]:
-    """Normal interval around `value`, at most 1 and at least -1."""
-    if n < 3:
+    """Normal interval around `value`, within what the measure can be."""
+    if n < FEWEST:
         return None, None
     order = np.random.default_rng(SEED).permutation(n)
     groups = np.array_split(order, min(n, MOST_GROUPS))
@@ -231,7 +254,7 @@ def _jackknife(
     g = len(groups)
     error = float(np.sqrt((g - 1) / g * ((left_out - left_out.mean()) ** 2).sum()))
     reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * error
-    return max(-1.0, value - reach), min(1.0, value + reach)
+    return (max(least, value - reach), min(1.0, value + reach)) if reach > 0 else (None, None)
 
 
 def _rounded(value: Any) -> Any:

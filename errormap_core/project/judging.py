@@ -29,10 +29,12 @@ _WAITING = """
 _ONLY_WAITING = """f.state = 'waiting' OR (f.state = 'engine_failed' AND (:retry OR NOT EXISTS (
     SELECT 1 FROM judge_error e WHERE e.record_id = r.id AND e.run_id = :run AND e.record_hash = r.content_hash)))"""
 
-_NOT_BY_THIS_RUN = """f.state IN ('waiting', 'engine_failed', 'no_error', 'analysed') AND NOT EXISTS (
+_OF_ANY_STATE = """NOT EXISTS (
     SELECT 1 FROM analysis a WHERE a.record_id = r.id AND a.source_id = :run AND a.record_hash = r.content_hash)
     AND (:retry OR NOT EXISTS (
     SELECT 1 FROM judge_error e WHERE e.record_id = r.id AND e.run_id = :run AND e.record_hash = r.content_hash))"""
+
+_NOT_BY_THIS_RUN = f"f.state IN ('waiting', 'engine_failed', 'no_error', 'analysed') AND {_OF_ANY_STATE}"
 
 _OTHERS = """
     SELECT o.model, o.output_text FROM record r JOIN dataset d ON d.name = r.dataset
@@ -62,9 +64,11 @@ def failures_to_analyse(
 
     Those that wait are taken, and those on which only other runs failed; with `retry` also those on
     which this run failed; with `again` every sampled failure that this run has not analysed, whoever
-    else has. With `only`, none but these records are taken.
+    else has. With `only`, just these failures are taken that this run has not analysed, sampled or not, disputed
+    or not.
     """
-    statement = _WAITING.format(states=_NOT_BY_THIS_RUN if again else _ONLY_WAITING)
+    which = _OF_ANY_STATE if only is not None else _NOT_BY_THIS_RUN if again else _ONLY_WAITING
+    statement = _WAITING.format(states=which)
     values = {"run": run_id, "retry": retry, "limit": -1 if limit is None else limit}
     values["only"] = None if only is None else json.dumps(sorted(only))
     rows = db.execute(statement, {**values, "seed": chosen(db, "sampling.seed")})

@@ -56,6 +56,12 @@ def analyses_by_source(db: Database, record_ids: Sequence[str]) -> list[SourceAn
     return list(found.values())
 
 
+def analysed(db: Database, record_ids: Sequence[str]) -> set[str]:
+    """Those of these records that count as analysed failures now, and so can stand in the tree."""
+    sql = "SELECT record_id FROM failure WHERE state = 'analysed' AND record_id IN (SELECT value FROM json_each(?))"
+    return {row[0] for row in db.execute(sql, [json.dumps(list(record_ids))])}
+
+
 def counted_categories(db: Database, record_ids: Sequence[str]) -> dict[str, str]:
     """Category of the assignment that counts, by record id; failures that have none are left out."""
     sql = """SELECT record_id, category_id FROM assignment

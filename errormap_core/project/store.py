@@ -256,12 +256,12 @@ class Project:
 
         Raises KnownError where later steps built on it.
         """
-        stacks = self._stacks
-        if entry_id not in stacks.undoable and entry_id not in stacks.redoable:
+        if not self.can_be_taken_back(entry_id):
             raise KnownError(
-                tr("This step cannot be undone, or was already."), fix=tr("Choose another in the history.")
+                tr("This step was undone already, or is how the project was handed over."),
+                fix=tr("Choose another in the history."),
             )
-        did = tr("Redid") if entry_id in stacks.redoable else tr("Undid")
+        did = tr("Redid") if entry_id in self._stacks.redoable else tr("Undid")
         with self._stepping() as others:
             change = self._invert(entry_id, did, actor=actor, group_id=None, at=at)
         self._announce([*others, change])
@@ -269,9 +269,15 @@ class Project:
 
     def hand_over(self) -> None:
         """Let what was done so far be what the project begins with: undo does not reach behind it."""
-        with self.writing() as db:
-            db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", [log.FLOOR, str(self._seq)])
+        with self._stepping() as others:
+            seq = log.last_seq(self.db)
+            self.db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", [log.FLOOR, str(seq)])
         self._stacks = log.stacks(self.db)
+        self._announce(others)
+
+    def can_be_taken_back(self, entry_id: str) -> bool:
+        """Whether a step of the log, or the undoing of one, can be taken back: it still stands, and not behind the floor."""
+        return entry_id in self._stacks.undoable or entry_id in self._stacks.redoable
 
     def undoable(self) -> Sentence | None:
         """What undo would take back."""

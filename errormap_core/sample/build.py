@@ -8,7 +8,7 @@ from typing import Any
 import platformdirs
 
 from errormap_core.gold.fitting import fit_to_project
-from errormap_core.ids import content_id
+from errormap_core.ids import content_id, new_id
 from errormap_core.importers.importing import import_files
 from errormap_core.project.proposing import NewProposal, save_proposals
 from errormap_core.project.runs import end_run, start_run
@@ -17,6 +17,10 @@ from errormap_core.resources import resource_path
 from errormap_core.taxonomy.operations import MarkRecords, SetThreshold, WriteAnalyses
 
 TITLE = "Sample"
+VERSION = 2
+"""In the name of the users' copies: to be counted up where the sample's text changes, so that they get the new one beside
+the old."""
+
 MAKER = "ErrorMap Studio"
 ANNOTATOR = "Gold annotator"
 
@@ -95,7 +99,13 @@ def open_sample(folder: Path | None = None) -> Path:
     """Path of the user's own copy of the sample, which is made where it is missing and never overwritten."""
     folder = folder or data_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "sample.errormap"
+    path = folder / f"sample-{VERSION}.errormap"
     if not path.exists():
-        build_sample(path).close()
+        new = folder / f"sample.new-{new_id()[:8]}.errormap"
+        try:
+            build_sample(new).close()
+            new.rename(path)
+        finally:
+            for rest in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
+                rest.unlink(missing_ok=True)
     return path

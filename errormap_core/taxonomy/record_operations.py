@@ -199,7 +199,13 @@ class WriteAnalyses:
     def _each(self) -> Iterator[WriteAnalysis]:
         if not self.analyses:
             raise KnownError(tr("No analysis was given."), fix=tr("Write one or more first."))
-        return (WriteAnalysis(**item) for item in self.analyses)
+        try:
+            return iter([WriteAnalysis(**item) for item in self.analyses])
+        except TypeError as error:
+            raise KnownError(
+                tr("An analysis has fields that make no analysis ({reason}).", reason=error),
+                fix=tr("Give the fields that writing a single one takes."),
+            ) from error
 
 
 @operation

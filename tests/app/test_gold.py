@@ -45,7 +45,7 @@ def result_for(window: Window) -> dict[str, Any]:
             {"name": "Author", "n": 24, "missing": 0, "is_gold": True},
         ],
         "tree": {"n": 22, "not_placed": 2, "categories": part, "top_categories": part},
-        "problems": [{"file": "analyses.jsonl", "line": 3, "sentence": "This is not JSON."}],
+        "problems": [{"text": "analyses.jsonl, line 3: This is not JSON."}],
     }
 
 
@@ -78,8 +78,7 @@ def test_a_comparison_is_shown_with_interval_and_chance(opened: Opened) -> None:
     assert ["A judge: 20 failures, 4 not analysed"] in shown
     assert ["Top category: kappa", "–", "", ""] in shown, "what was not compared is told as such"
     assert ["Author: 24 analyses, the gold itself"] in shown
-    assert "1 line of it was left out" in window.gold._note.text()
-    assert "line" not in window.gold._note.toolTip() and "This is not JSON" in window.gold._note.toolTip()
+    assert "1 line of it was left out: analyses.jsonl, line 3: This is not JSON." in window.gold._note.text()
 
 
 def test_a_match_selects_its_category(opened: Opened) -> None:
@@ -105,6 +104,7 @@ def test_a_category_that_is_gone_since_is_not_selected(opened: Opened) -> None:
 def test_a_change_makes_it_stale(opened: Opened) -> None:
     window, _ = opened
     window.review.accept_all()
+    window.gold._is_stale = False  # as when a comparison is started
     window.gold.show_result(result_for(window))
     assert "changed since" not in window.gold._note.text()
     window.session.apply(AddCategory(name="New", parent_id=None))
@@ -146,9 +146,40 @@ def test_the_real_job_with_a_folder(opened: Opened, qtbot: Any, tmp_path: Path) 
             item = {"dataset": dataset, "example_id": example, "model": model, "analysis": analysis}
             file.write(json.dumps({**item, "category": ("first", "second")[number % 2]}) + "\n")
     window.review.accept_all()
-    window.gold._folder = folder
     with qtbot.waitSignal(window.session.tasks.finished, timeout=60_000):
-        window.gold.compare()
+        window.gold._compare_with(folder)
+    assert window.gold._folder == folder
     assert "Gold “Two”" in window.gold._note.text()
     assert window.gold.matches.rowCount() == 2
     assert window.gold.again.isEnabled()
+
+
+def test_a_comparison_that_is_stopped_leaves_the_page_as_it_was(opened: Opened, qtbot: Any) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    window.gold.show_result(result_for(window))
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=60_000):
+        window.gold.compare_with_sample()
+        assert "Comparing" in window.gold._note.text()
+        window.do("judge.stop")
+    assert "Gold “Small gold”" in window.gold._note.text()
+    assert window.gold.again.isEnabled()
+    assert window.actions_by_id["judge.gold"].isEnabled()
+
+
+def test_the_window_closes_while_it_compares(opened: Opened, qtbot: Any) -> None:
+    window, _ = opened
+    window.gold.compare_with_sample()
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
+
+
+def test_a_step_during_a_comparison_makes_it_stale_from_the_start(opened: Opened) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    window.gold.show_result(result_for(window))
+    window.gold._is_stale = False
+    window.gold._wait()
+    window.session.apply(AddCategory(name="Meanwhile", parent_id=None))
+    window.gold.show_result(result_for(window))
+    assert "changed since" in window.gold._note.text()

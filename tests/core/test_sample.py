@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from errormap_core.errors import KnownError
 from errormap_core.gold.files import HARD, OTHER, Gold, GoldAnalysis, read_gold
 from errormap_core.gold.fitting import fit_to_project
 from errormap_core.project import queries
@@ -17,8 +20,9 @@ from errormap_core.project.check import check, copy_of
 from errormap_core.project.proposing import pending_proposals, proposals_of_run
 from errormap_core.project.store import Project
 from errormap_core.resources import resource_path
-from errormap_core.sample.build import build_sample, open_sample, questions, sample_gold
+from errormap_core.sample.build import VERSION, build_sample, open_sample, questions, sample_gold
 from errormap_core.sample.checks import CHECKS, score
+from errormap_core.taxonomy.operations import AddCategory
 
 KINDS = {"arithmetic", "units", "dates", "counting", "extraction", "instruction", "passage", "table", "logic", "code"}
 
@@ -160,6 +164,7 @@ def test_the_gold_taxonomy() -> None:
 def test_the_second_pass_is_of_fifty_of_them() -> None:
     first: dict[Any, GoldAnalysis] = {item.key: item for item in gold().analyses}
     again = gold().second
+    assert {item.analysis.verdict for item in again} == {"error", "no_error", "unclear"}, "so that it says something"
     assert len(again) >= 50
     assert all(item.key in first for item in again)
     same = [item for item in again if item.analysis.error_summary == first[item.key].analysis.error_summary]
@@ -210,6 +215,50 @@ def test_it_opens_on_the_hand_analyses_and_on_proposals_made_of_them(tmp_path: P
         assert sum(row.n_members for row in pending) == n_analysed
         assert project.undoable() is None, "the sample begins here"
         assert project.undo(actor=project.annotator("Ann")) is None
+
+
+def test_undo_does_not_reach_behind_the_floor_and_the_history_says_so(tmp_path: Path) -> None:
+    with build_sample(tmp_path / "s.errormap") as project:
+        given = queries.history(project.db)
+        assert given and not any(project.can_be_taken_back(row.entry_id) for row in given)
+        with pytest.raises(KnownError, match="is how the project was handed over"):
+            project.undo_entry(given[0].entry_id, actor=project.annotator("Ann"))
+        change = project.apply(AddCategory(name="Mine", parent_id=None), actor=project.annotator("Ann"))
+        assert project.can_be_taken_back(change.entry_id)
+    with Project.open(tmp_path / "s.errormap") as again:
+        assert again.undo(actor=again.annotator("Ann")) is not None
+        assert again.undo(actor=again.annotator("Ann")) is None
+        assert again.redo(actor=again.annotator("Ann")) is not None
+        assert check(again, replay=True) == []
+
+
+def test_it_opens_where_the_encoders_and_the_judges_libraries_are_missing(tmp_path: Path) -> None:
+    code = """
+import sys
+from importlib.abc import MetaPathFinder
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in ("torch", "sklearn", "scipy", "llama_cpp", "sentence_transformers", "numpy"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
+from pathlib import Path
+from errormap_core.sample.build import open_sample
+print(open_sample(Path(sys.argv[1])).name)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, f"sample-{VERSION}.errormap"), done.stderr
+
+
+def test_a_copy_that_was_not_finished_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("errormap_core.sample.build._add_proposals", broken)
+        with pytest.raises(OSError, match="disk full"):
+            open_sample(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert open_sample(tmp_path).exists()
 
 
 def test_the_kept_proposals_are_those_of_a_real_run(tmp_path: Path) -> None:

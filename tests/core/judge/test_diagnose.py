@@ -18,6 +18,7 @@ from errormap_core.project.lease import project_lease
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr
 from errormap_core.settings import UserSettings
+from errormap_core.taxonomy.operations import MarkRecords, SetChoice
 from tests.core.building import add_records
 from tests.fakes import FakeJudge
 
@@ -253,3 +254,16 @@ def test_a_missing_embedded_model_says_what_to_install(monkeypatch: pytest.Monke
 
 def test_a_request_is_a_value() -> None:
     assert JudgeRequest("a", "b", "c") == JudgeRequest("a", "b", "c", None, ())
+
+
+def test_named_records_are_taken_whoever_analysed_or_disputed_them(project: Project, failures: list[str]) -> None:
+    list(diagnose(project, FakeJudge(name="first")))
+    actor = project.annotator("Ann")
+    project.apply(MarkRecords(record_ids=(failures[0],), mark="disputed"), actor=actor)
+    project.apply(SetChoice(key="sampling.ratio", value=0.0), actor=actor)
+    judge = FakeJudge(name="second")
+    list(diagnose(project, judge, only=failures[:3]))
+    assert sorted(judge.analysed) == sorted(failures[:3])
+    list(diagnose(project, judge, only=failures[:3]))
+    assert len(judge.analysed) == 3, "once"
+    assert states(project)["disputed"] == 1

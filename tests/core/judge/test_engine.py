@@ -36,7 +36,7 @@ def test_answers_fit_the_schema_and_do_not_depend_on_what_was_asked_before(judge
     second = judge.analyse(SECOND)
     assert judge.analyse(FIRST).text == first.text
     for result in (first, second):
-        jsonschema.validate(json.loads(result.text), schema(1, for_judge=True))
+        jsonschema.validate(result.analysis.to_json(), schema(1, for_judge=True))
         assert result.prompt_tokens > 100
         assert result.completion_tokens > 20
         assert result.seconds > 0
@@ -188,7 +188,7 @@ def test_what_an_engine_said_last_is_kept(model: Path) -> None:
     engine = EngineProcess(EngineSettings(model, threads=1, context=512))
     os.kill(engine.pid, signal.SIGABRT)
     with pytest.raises(EngineDied, match="SIGABRT"):
-        engine.complete(
+        engine.ask(
             {"messages": [], "schema": {}, "max_tokens": 1, "temperature": 0, "seed": 0}, cancelled=lambda: False
         )
     engine.close()

@@ -24,6 +24,7 @@ from errormap_core.taxonomy.operations import (
     SetThreshold,
     SplitCategory,
     UnassignFailures,
+    WriteAnalyses,
     arguments_of,
     operation_from,
 )
@@ -328,3 +329,24 @@ def test_operations_are_what_the_log_says(analysed: Analysed, annotator: str) ->
         assert operation_from(op.kind, op.version, json.loads(text)) == op
     with pytest.raises(KnownError, match="newer version"):
         operation_from("category.fly", 1, {})
+
+
+def test_analyses_come_and_go_together(project: Project) -> None:
+    ids = add_records(project, [{"example_id": "a"}, {"example_id": "b"}])
+    actor = project.annotator("Ann")
+    item = {"verdict": "error", "error_title": "T", "error_summary": "S"}
+    written = tuple({"record_id": key, **item} for key in ids)
+    assert str(project.apply(WriteAnalyses(analyses=written), actor=actor).summary) == "Wrote 2 analyses"
+    assert queries.totals(project.db).states["analysed"] == 2
+    project.undo(actor=actor)
+    assert queries.totals(project.db).states["waiting"] == 2
+    for broken, said in (
+        ((), "No analysis was given"),
+        ((written[0], written[0]), "twice in one step"),
+        (({"record_id": ids[0]},), "fields that make no analysis"),
+        (({**written[0], "colour": "red"},), "fields that make no analysis"),
+        (({**written[0], "record_id": "x"},), "not in this project"),
+    ):
+        with pytest.raises(KnownError, match=said):
+            project.apply(WriteAnalyses(analyses=broken), actor=actor)
+    assert queries.totals(project.db).states["waiting"] == 2
