@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QFileDialog
-
+from app.files import ask_open, ask_open_several, ask_save
 from app.help.pages import AboutDialog, KeysDialog
 from app.help.palette import Palette
 from app.imports.dialog import ImportDialog
@@ -33,15 +32,14 @@ class Deeds:
     # Projects
 
     def new(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self._window, str(tr("New project")), "", str(PROJECTS))
-        if name:
-            path = Path(name)
+        path = ask_save(self._window, tr("New project"), filters=PROJECTS)
+        if path is not None:
             self._session.create(path if path.suffix else path.with_suffix(".errormap"))
 
     def open(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self._window, str(tr("Open a project")), "", str(PROJECTS))
-        if name:
-            self.open_path(Path(name))
+        path = ask_open(self._window, tr("Open a project"), filters=PROJECTS)
+        if path is not None:
+            self.open_path(path)
 
     def open_path(self, path: Path) -> None:
         self._session.open(path)
@@ -81,8 +79,7 @@ class Deeds:
 
     def import_results(self, paths: list[Path] | None = None) -> None:
         if not paths:
-            names, _ = QFileDialog.getOpenFileNames(self._window, str(tr("Import")), "", str(RESULTS))
-            paths = [Path(name) for name in names]
+            paths = ask_open_several(self._window, tr("Import"), filters=RESULTS)
         if paths:
             dialog = ImportDialog(self._session, paths, self._window)
             dialog.open()
@@ -92,11 +89,9 @@ class Deeds:
         if project is None:
             return
         suggested = str(project.path.with_name(f"{project.path.stem}.atlas.json"))
-        name, _ = QFileDialog.getSaveFileName(
-            self._window, str(tr("Export atlas")), suggested, str(tr("Atlas (*.json)"))
-        )
-        if name:
-            self._session.start("export", [str(project.path), "-o", name])
+        name = ask_save(self._window, tr("Export atlas"), start=suggested, filters=tr("Atlas (*.json)"))
+        if name is not None:
+            self._session.start("export", [str(project.path), "-o", str(name)])
 
     # Work
 

@@ -7,7 +7,6 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
+from app.files import ask_folder
 from app.session import Session
 from app.theme import HEADING, SPACE, SUBHEADING, make_primary
 from errormap_core.sentences import Sentence, tr, trn
@@ -148,9 +148,9 @@ class GoldPage(QWidget):
 
     def choose_gold(self) -> None:
         """Ask for a folder with gold, and compare with it."""
-        name = QFileDialog.getExistingDirectory(self, str(tr("Folder with gold analyses")))
-        if name:
-            self._compare_with(Path(name))
+        folder = ask_folder(self, tr("Folder with gold analyses"))
+        if folder is not None:
+            self._compare_with(folder)
 
     def show_result(self, result: dict[str, Any]) -> None:
         """Show what a comparison gave."""

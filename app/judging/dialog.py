@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from PySide6.QtCore import QProcess
 from PySide6.QtWidgets import (
     QCheckBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.dialogs import Dialog
+from app.files import ask_open
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import totals
@@ -91,11 +91,9 @@ class JudgeDialog(Dialog):
         return spin
 
     def _choose(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(
-            self, str(tr("Choose a model")), "", str(tr("GGUF models (*.gguf);;All files (*)"))
-        )
-        if name:
-            self.model.setText(name)
+        path = ask_open(self, tr("Choose a model"), filters=tr("GGUF models (*.gguf);;All files (*)"))
+        if path is not None:
+            self.model.setText(str(path))
 
     def _ask_llama(self) -> None:
         """Ask in a process of its own: llama.cpp is never loaded into the window's."""

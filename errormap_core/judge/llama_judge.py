@@ -26,8 +26,11 @@ from errormap_core.judge.base import (
 from errormap_core.judge.engine import EngineDied, EngineProcess, EngineSettings
 from errormap_core.judge.model_file import file_sha256
 from errormap_core.judge.prompts import Prompt, load_prompt
-from errormap_core.judge.writing import WRITER_VERSION
+from errormap_core.judge.writing import WRITER_VERSION, Limits
 from errormap_core.sentences import tr, trn
+
+LIMITS = Limits()
+"""Of the texts that a judge writes; recorded with every run."""
 
 
 class LlamaJudge:
@@ -183,11 +186,11 @@ class LlamaJudge:
             prompt_sha256=self.prompt.sha256,
             max_criteria=self.max_criteria,
             bounds={
-                "criterion": analyses.MAX_CRITERION,
-                "evidence": analyses.MAX_EVIDENCE,
-                "comment": analyses.MAX_COMMENT,
-                "error_title": analyses.MAX_TITLE,
-                "error_summary": analyses.MAX_SUMMARY,
+                "criterion": LIMITS.criterion,
+                "evidence": LIMITS.evidence,
+                "comment": LIMITS.comment,
+                "error_title": LIMITS.title,
+                "error_summary": LIMITS.summary,
                 "writer": WRITER_VERSION,
             },
         )

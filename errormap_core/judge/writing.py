@@ -36,7 +36,7 @@ Writing = Generator[list[int], Logits, dict[str, Any]]
 Step = Generator[list[int], Logits, int]
 Text = Generator[list[int], Logits, str]
 
-WRITER_VERSION = 1
+WRITER_VERSION = 2
 """Recorded with every analysis; another writer is another run."""
 
 SAME_NGRAM = 4
@@ -107,14 +107,17 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of an analysis in characters, and the number of its criteria. The defaults are those of the schema."""
+    """Bounds of an analysis in characters, and the number of its criteria.
+
+    The schema allows more; but every token costs a pass through the model, and small models fill what they are given.
+    """
 
     max_criteria: int = 4
-    criterion: int = MAX_CRITERION
-    comment: int = MAX_COMMENT
-    evidence: int = MAX_EVIDENCE
-    title: int = MAX_TITLE
-    summary: int = MAX_SUMMARY
+    criterion: int = min(80, MAX_CRITERION)
+    comment: int = min(80, MAX_COMMENT)
+    evidence: int = min(120, MAX_EVIDENCE)
+    title: int = min(60, MAX_TITLE)
+    summary: int = min(200, MAX_SUMMARY)
 
 
 def most_tokens(limits: Limits) -> int:

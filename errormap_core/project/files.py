@@ -15,8 +15,6 @@ from errormap_core.project.sampling import register_functions
 from errormap_core.project.schema import APPLICATION_ID, migrations
 from errormap_core.sentences import tr
 
-_MAGIC = b"SQLite format 3\x00"
-
 BUSY_MS = 30_000
 """How long a write waits for another process's short transaction before it gives up."""
 
@@ -33,21 +31,46 @@ def check_file(path: Path) -> None:
             where=str(path),
             fix=tr("Check the name, or make a project by importing into a new file."),
         )
-    try:
-        with path.open("rb") as file:
-            head = file.read(100)
-    except OSError as error:
-        raise KnownError(
-            tr("The project cannot be read ({reason}).", reason=error.strerror),
-            where=str(path),
-            fix=tr("Check who may read the file."),
-        ) from error
-    if not head.startswith(_MAGIC) or int.from_bytes(head[68:72]) != APPLICATION_ID:
+    if not _is_project(path):
         raise KnownError(
             tr("This is not an ErrorMap Studio project."),
             where=str(path),
             fix=tr("Choose a file that was made by ErrorMap Studio; results files are imported into one."),
         )
+
+
+def _is_project(path: Path) -> bool:
+    """Whether the file's header says so. Raises KnownError where it cannot be read.
+
+    SQLite looks, not we: a file that is opened and closed beside a connection of this process takes its locks away.
+    """
+    uri = f"file:{urllib.parse.quote(str(path.absolute()))}?immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            (found,) = connection.execute("PRAGMA application_id").fetchone()
+            return bool(found == APPLICATION_ID)
+    except sqlite3.OperationalError as error:
+        raise KnownError(
+            tr("The project cannot be read ({reason}).", reason=error),
+            where=str(path),
+            fix=tr("Check who may read the file."),
+        ) from error
+    except sqlite3.DatabaseError:
+        return False  # no database at all
+
+
+def log_file(path: Path) -> Path:
+    """SQLite's write-ahead log beside a project."""
+    return path.with_name(path.name + "-wal")
+
+
+def inode(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None where there is none, or the system has nothing to tell by."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None
 
 
 def connect(path: Path, *, read_only: bool) -> Database:

@@ -6,6 +6,7 @@ process wrote is announced in the same way by `poll`.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -67,6 +68,7 @@ class Project:
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.path = path
         self.read_only = read_only
+        self._log_inode: tuple[int, int] | None = None
         self.db: Database = files.connect(path, read_only=read_only)
         try:
             self.backup = files.migrate(self.db, path, read_only=read_only)
@@ -74,6 +76,7 @@ class Project:
             with files.told(path):
                 self.copy_id = str(self._meta("copy_id"))
                 self._load()
+            self._log_inode = files.inode(files.log_file(path))
         except BaseException:
             self.db.close()
             raise
@@ -128,6 +131,11 @@ class Project:
 
     def close(self) -> None:
         self._listeners.clear()
+        if self._is_cut_off():
+            # SQLite would write what it holds over a file that others have written since. It goes with the process.
+            for connection in (self.reader.conn, self.db.conn):
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+            return
         self.reader.close()
         self.db.close()
 
@@ -148,11 +156,13 @@ class Project:
                 where=str(self.path),
                 fix=tr("Close the window that edits it, or work on a copy."),
             )
+        self._refuse_cut_off()
         with files.told(self.path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
                 self.db.execute("COMMIT")
+                self._log_inode = self._log_inode or files.inode(files.log_file(self.path))
             finally:
                 if self.db.conn.in_transaction:
                     self.db.execute("ROLLBACK")
@@ -298,10 +308,25 @@ class Project:
         """Announce what other connections wrote since; costs almost nothing where that is nothing."""
         if self.db.conn.in_transaction:
             return
+        self._refuse_cut_off()
         with files.told(self.path):
             self._announce(self._catch_up())
+            self._log_inode = self._log_inode or files.inode(files.log_file(self.path))
 
     # Inside
+
+    def _is_cut_off(self) -> bool:
+        """Whether the log that this connection writes is no longer the file's: some program took its locks away, and
+        another then put the log into the file and deleted it."""
+        return self._log_inode is not None and files.inode(files.log_file(self.path)) != self._log_inode
+
+    def _refuse_cut_off(self) -> None:
+        if self._is_cut_off():
+            raise KnownError(
+                tr("Some program has cut this window off from the project's file. Nothing more is written from here."),
+                where=str(self.path),
+                fix=tr("Close this window and open the project again; all steps up to then are in the file."),
+            )
 
     def _meta(self, key: str) -> Any:
         row = self.db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
 from errormap_core.project import files
+from errormap_core.project.check import check
 from errormap_core.project.lease import project_lease, take_lease
 from errormap_core.project.schema import APPLICATION_ID, migrations
 from errormap_core.project.store import Project
@@ -283,3 +284,28 @@ def test_undo_of_an_older_step_is_refused_where_later_ones_build_on_it(project: 
     assert [c.name for c in project.tree if not c.reserved] == ["B"]
     project.redo(actor=annotator)
     assert [c.name for c in project.tree if not c.reserved] == ["B", "C"]
+
+
+def test_a_project_that_was_cut_off_from_its_log_writes_nothing_more_and_the_file_stays_whole(tmp_path: Path) -> None:
+    """What happens where a program opens and closes the file beside us: POSIX drops our locks, and the next process
+    to close takes itself for the last, puts the log into the file and deletes it."""
+    path = tmp_path / "p.errormap"
+    project = Project.create(path)
+    actor = project.annotator("Ann")
+    project.apply(AddCategory(name="Before", parent_id=None), actor=actor)
+    for name in (path, Path(f"{path}-shm")):
+        with open(name, "rb") as file:
+            file.read(1)
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM log').fetchone(); c.close()"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    assert not Path(f"{path}-wal").exists(), "or the case is not the one that is meant"
+    with pytest.raises(KnownError, match="has cut this window off"):
+        project.apply(AddCategory(name="Lost", parent_id=None), actor=actor)
+    with pytest.raises(KnownError, match="has cut this window off"):
+        project.poll()
+    with Project.open(path) as again:
+        again.apply(AddCategory(name="After", parent_id=None), actor=actor)
+    project.close()
+    with Project.open(path) as again:
+        assert check(again, replay=True) == []
+        assert {c.name for c in again.tree if c.reserved is None} == {"Before", "After"}
