@@ -1,6 +1,6 @@
 """Strips of the frame: errors above the work, running jobs and the last step in the status bar."""
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from app.tasks.runner import Job
@@ -95,6 +95,7 @@ class StepStrip(QWidget):
         self._label.setAlignment(self._label.alignment().AlignRight | self._label.alignment().AlignVCenter)
         self._button = QPushButton(str(tr("Undo")), self)
         self._button.setToolTip(str(tr("Take back this step (Ctrl+Z)")))
+        self._button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
         self._button.clicked.connect(self.undo)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 0)

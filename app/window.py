@@ -249,7 +249,9 @@ class Window(QMainWindow):
             dock.show()
         self._show_totals()
         self.tabs.setCurrentWidget(self.records)
-        self.show_page("records" if not self.review.n_pending else "review")
+        key = "records" if not self.review.n_pending else "review"
+        self.show_page(key)
+        getattr(self, key).focus_list()  # the keys that its buttons show work at once
         self._enable()
 
     def _on_closed(self) -> None:

@@ -299,6 +299,8 @@ class ReviewPage(QWidget):
     def _on_change(self, change: Change) -> None:
         if change.tables() & {"decision", "category"}:
             self.reload()
+        elif not self._rows:  # the reason why there is none may have changed
+            self._say_why()
 
     def _on_closed(self) -> None:
         self._rows, self._items = {}, {}

@@ -1,6 +1,6 @@
 """Proposes where diagnosed failures belong that nobody placed: in categories that are there, in new ones, or in Other.
 
-A proposal's id is made of its kind, the category it concerns, its depth and its members, so that the same seed gives
+A proposal's id is made of its kind, the category it concerns and its members, so that the same seed gives
 the same ids, and one that was rejected is known again whenever clustering arrives at it. Nothing is written before all
 is known; then proposals and run are written in one transaction.
 """
@@ -145,7 +145,7 @@ class _Proposing:
         )
         self.beat()
         failures = [given.failures[row] for row in rest]
-        tops = tuple(_node(group, failures, 0) for group in found.groups)
+        tops = tuple(_node(group, failures) for group in found.groups)
         created: list[NewProposal] = []
         for new in self._named(tops, failures, taken=set(given.taken)):
             created.append(new)
@@ -355,12 +355,12 @@ _COUNTED = (
 )
 
 
-def _node(group: Group, failures: Sequence[Unplaced], depth: int) -> _Node:
+def _node(group: Group, failures: Sequence[Unplaced]) -> _Node:
     members = sorted(failures[row].record_id for row in group.members)
     return _Node(
-        id=content_id("proposal", "create", None, depth, members),
+        id=content_id("proposal", "create", None, members),
         group=group,
-        children=tuple(_node(child, failures, depth + 1) for child in group.children),
+        children=tuple(_node(child, failures) for child in group.children),
     )
 
 

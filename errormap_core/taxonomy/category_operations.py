@@ -235,10 +235,15 @@ class MergeCategories:
             refuse_reserved(target, tr("moved"))
             top = tree.live(above[-1])
             draft.change(self.into, parent_id=top.parent_id, position=top.position)
+        gone = {*sources, self.into}
+        below = {c for s in sources for c in tree.subtree(s) if c not in gone}
         went: dict[str, str] = {}
         for category_id in sources:
             if category_id in tree and category_id not in went:
                 went |= draft.fold(category_id, self.into, retired="merged", on_collision=self.on_collision)
+        along = sorted(c for c in below if c not in went)
+        draft.effect.n_categories_along = len(along)
+        draft.effect.n_failures_along = draft.facts.n_counted(along) if along else 0
         target = tree.live(self.into)
         name = target.name if self.name is None else checked_name(self.name)
         if name != target.name:
@@ -247,6 +252,15 @@ class MergeCategories:
         description = target.description if self.description is None else self.description.strip()
         draft.change(target.id, name=name, description=description)
         n_failures = draft.move_assignments(went)
+        if along:
+            return trn(
+                "Merged {k:,} categories into “{name}”, {n:,} failure moved, {m:,} more below them",
+                "Merged {k:,} categories into “{name}”, {n:,} failures moved, {m:,} more below them",
+                n_failures,
+                k=len(sources) + 1,
+                name=name,
+                m=draft.effect.n_failures_along,
+            )
         return trn(
             "Merged {k:,} categories into “{name}”, {n:,} failure moved",
             "Merged {k:,} categories into “{name}”, {n:,} failures moved",

@@ -77,6 +77,8 @@ class Effect:
     n_failures: int = 0
     n_decisions: int = 0
     n_categories: int = 0
+    n_categories_along: int = 0
+    n_failures_along: int = 0
     merged_children: list[tuple[str, str]] = field(default_factory=list)
     renamed_children: list[tuple[str, str]] = field(default_factory=list)
     failures_come: int = 0
@@ -88,6 +90,15 @@ class Effect:
         said = []
         if self.n_failures:
             said.append(trn("Moves {n:,} failure.", "Moves {n:,} failures.", self.n_failures))
+        if self.n_categories_along:
+            said.append(
+                trn(
+                    "{n:,} subcategory with {m:,} failures goes along.",
+                    "{n:,} subcategories with {m:,} failures go along.",
+                    self.n_categories_along,
+                    m=self.n_failures_along,
+                )
+            )
         if self.n_decisions:
             said.append(trn("Touches {n:,} person's decision.", "Touches {n:,} people's decisions.", self.n_decisions))
         for name, into in self.merged_children:

@@ -398,3 +398,31 @@ def test_a_settings_file_with_nonsense_does_not_keep_the_window_closed(qtbot: An
     assert "look.text_size" in window.strip.text
     window.close()
     window.deleteLater()
+
+
+def test_the_keys_work_as_soon_as_a_project_is_open(opened: Opened, qtbot: Any) -> None:
+    window, _ = opened
+    window.activateWindow()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is window.review.list)
+    before = window.review.n_pending
+    qtbot.keyClick(window.review.list, Qt.Key.Key_Return)
+    assert window.review.n_pending < before
+    button = window.step_strip._button
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert window.review.n_pending == before
+    assert QApplication.focusWidget() is window.review.list
+
+
+def test_the_reason_why_there_is_no_proposal_follows_what_is_placed(opened: Opened) -> None:
+    window, _ = opened
+    project = project_of(window)
+    window.review.accept_all()
+    from errormap_core.taxonomy.operations import AssignFailures, UnassignFailures
+
+    category = next(c.id for c in project.tree if c.reserved is None)
+    n = queries.totals(project.db).n_unplaced
+    held = queries.failure_ids(project.db, category_ids=[category])
+    window.session.apply(UnassignFailures(record_ids=tuple(held[:2]), category_id=category))
+    assert f"{n + 2} diagnosed failures" in window.review._empty.text
+    window.session.apply(AssignFailures(record_ids=tuple(held[:1]), category_id=category))
+    assert f"{n + 1} diagnosed failure" in window.review._empty.text

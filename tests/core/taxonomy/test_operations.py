@@ -331,6 +331,20 @@ def test_operations_are_what_the_log_says(analysed: Analysed, annotator: str) ->
         operation_from("category.fly", 1, {})
 
 
+def test_a_merge_says_what_goes_along(project: Project, annotator: str) -> None:
+    for name, parent in (("A", None), ("B", None), ("below B", "B")):
+        above = None if parent is None else next(c.id for c in project.tree if c.name == parent)
+        project.apply(AddCategory(name=name, parent_id=above), actor=annotator)
+    key = {c.name: c.id for c in project.tree}
+    ids = add_records(project, [{"example_id": "a"}, {"example_id": "b"}])
+    project.apply(AssignFailures(record_ids=tuple(ids), category_id=key["below B"]), actor=annotator)
+    op = MergeCategories(category_ids=(key["A"], key["B"]), into=key["A"])
+    effect = project.preview(op, actor=annotator)
+    assert "1 subcategory with 2 failures goes along." in [str(s) for s in effect.sentences()]
+    summary = str(project.apply(op, actor=annotator).summary)
+    assert summary == "Merged 2 categories into “A”, 0 failures moved, 2 more below them"
+
+
 def test_analyses_come_and_go_together(project: Project) -> None:
     ids = add_records(project, [{"example_id": "a"}, {"example_id": "b"}])
     actor = project.annotator("Ann")
