@@ -115,6 +115,7 @@ def test_from_results_to_an_atlas(window: Window, tmp_path: Path, qtbot: Any) ->
     window.session.apply(_add("By hand"))
     by_hand = next(c.id for c in project.tree if c.name == "By hand")
     analysed = queries.failure_ids(project.db, state="analysed")
+    window.session.select_record(analysed[0])  # a command is about the selection only where what is read is in it
     window.session.select_failures(analysed[:3])
     window.records.place()
     from app.records.place_dialog import PlaceDialog
