@@ -180,7 +180,7 @@ class GoldPage(QWidget):
             self._empty.say(
                 tr(
                     "How close did you come? Compare your tree and the judges' analyses with gold: "
-                    "analyses and a taxonomy that people wrote. The sample brings its own."
+                    "analyses and a taxonomy that were written as the key. The sample brings its own."
                 ),
                 (str(tr("Compare with the sample's gold")), self.compare_with_sample),
                 (str(tr("Choose other gold…")), self.choose_gold),
