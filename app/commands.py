@@ -31,6 +31,10 @@ class Context:
     is_proposing: bool = False
     is_importing: bool = False
     is_comparing: bool = False
+    is_checking: bool = False
+    is_working: bool = False
+    can_pause: bool = False
+    is_paused: bool = False
 
 
 When = Callable[[Context], bool]
@@ -148,13 +152,16 @@ COMMANDS: tuple[Command, ...] = (
             "arrow-right"),
     Command("taxonomy.out", tr("Move &out"), "tree.move_out", tr("Put the category beside its parent"), "taxonomy", ("Alt+Left",), one_movable,
             "arrow-left"),
+    Command("taxonomy.place", tr("&Place the unplaced…"), "window.place_unplaced",
+            tr("Propose a category that is there for each diagnosed failure without one"), "taxonomy", ("Ctrl+Shift+U",),
+            lambda c: c.can_edit and not c.is_proposing, "push-pin", starts_group=True),
     Command("taxonomy.expand", tr("E&xpand all"), "tree.expand_all", tr("Show all categories"), "taxonomy", (), opened, starts_group=True),
     Command("taxonomy.collapse", tr("&Collapse all"), "tree.collapse_all", tr("Show top categories only"), "taxonomy", (), opened),
     Command("taxonomy.filter", tr("&Find a category"), "tree.focus_filter", tr("Type to find a category"), "taxonomy", ("Ctrl+Shift+F",), opened),
     Command("records.next", tr("&Next record"), "records.next", tr("Show the next failure of the list"), "records", ("J",), opened, "caret-down"),
     Command("records.previous", tr("&Previous record"), "records.previous", tr("Show the failure before"), "records", ("K",), opened, "caret-up"),
     Command("records.place", tr("P&lace in a category…"), "records.place", tr("Say where the selected failures belong"), "records", ("P",),
-            failures, "push-pin", ("records",), starts_group=True),
+            failures, "push-pin", ("records", "record"), starts_group=True),
     Command("records.take_out", tr("&Take out of its category"), "records.take_out", tr("Take the selected failures out of their category"),
             "records", (), failures, "", ("records",)),
     Command("records.exclude", tr("E&xclude as junk"), "records.exclude", tr("Leave the selected records out of all counts"), "records", (),
@@ -164,9 +171,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("records.include", tr("&Count again"), "records.include", tr("Neither excluded nor disputed"), "records", (), failures, "",
             ("records",)),
     Command("records.analyse", tr("&Write an analysis…"), "records.analyse", tr("Say yourself what went wrong; it counts before any judge's"),
-            "records", ("A",), lambda c: c.can_edit and c.has_record, "pencil-simple", ("records",), starts_group=True),
+            "records", ("A",), lambda c: c.can_edit and c.has_record, "pencil-simple", ("records", "record"), starts_group=True),
     Command("records.note", tr("N&ote…"), "records.note", tr("Write a note on the record"), "records", (), lambda c: c.can_edit and c.has_record,
-            "note", ("records",)),
+            "note", ("records", "record")),
+    Command("records.analyse_now", tr("Anal&yse this one now"), "window.analyse_now",
+            tr("The judge takes what you read or selected next, before all others"), "records", ("N",), failures, "lightning",
+            ("records", "record")),
     Command("review.accept", tr("&Accept"), "review.accept", tr("The proposal enters the tree, with those above it"), "review", ("Return", "Enter"),
             proposal, "check", ("review",), "review"),
     Command("review.edit", tr("&Edit and accept…"), "review.edit", tr("Change name, description or members, then accept"), "review", ("E",),
@@ -181,8 +191,20 @@ COMMANDS: tuple[Command, ...] = (
             ("Ctrl+P",), lambda c: c.can_edit and not c.is_proposing, "lightbulb"),
     Command("judge.gold", tr("Compare with &gold"), "window.compare_with_gold", tr("How close tree and analyses come to what people wrote as the key"),
             "judge", ("Ctrl+G",), lambda c: c.is_open and not c.is_comparing, "scales", starts_group=True),
+    Command("judge.judges", tr("&Judges"), "window.page_judges", tr("Every judge's run: what it cost, which counts, how two agree"),
+            "judge", ("G, J",), opened, "users"),
+    Command("judge.check", tr("&Check judges"), "window.check_judges", tr("All judges against gold and against what people reviewed"),
+            "judge", ("Ctrl+Shift+J",), lambda c: c.is_open and not c.is_checking, "medal"),
+    Command("records.why", tr("&Why this analysis…"), "records.why", tr("What wrote it: model, prompt, parameters, and its answer word for word"),
+            "judge", ("W",), lambda c: c.is_open and c.has_record, "question", ("records", "record"), starts_group=True),
+    Command("judge.models", tr("&Models"), "window.page_models", tr("The models that can judge here: what they are, memory, speed"),
+            "judge", ("G, M",), opened, "cpu"),
+    Command("judge.prompts", tr("Promp&ts"), "window.page_prompts", tr("What the judge is told; prompts of your own, and what each makes of a record"),
+            "judge", ("G, P",), opened, "chat-text"),
+    Command("judge.pause", tr("Pa&use"), "window.pause_judge", tr("Let the judge rest, or go on; what it has begun is kept"), "judge",
+            ("Ctrl+Shift+P",), lambda c: c.can_pause, "pause", starts_group=True),
     Command("judge.stop", tr("&Stop"), "window.stop_work", tr("Stop the work that runs; it can go on later"), "judge", ("Ctrl+.",),
-            lambda c: c.is_judging or c.is_proposing or c.is_importing or c.is_comparing, "stop"),
+            lambda c: c.is_working, "stop"),
     Command("view.review", tr("&Review"), "window.page_review", tr("The proposals that wait for a decision"), "view", ("Ctrl+1", "G, V"), icon="checks"),
     Command("view.records", tr("Re&cords"), "window.page_records", tr("The failures of the selected category"), "view", ("Ctrl+2", "G, R"), icon="rows"),
     Command("view.signatures", tr("&Signatures"), "window.page_signatures", tr("Shares of the categories by model"), "view", ("Ctrl+3", "G, S"),

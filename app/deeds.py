@@ -1,7 +1,7 @@
 """What the window's own commands do: open, import, export, run work, change the look."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.files import ask_open, ask_open_several, ask_save
 from app.help.pages import AboutDialog, KeysDialog
@@ -11,7 +11,8 @@ from app.judging.dialog import JudgeDialog
 from app.settings.dialog import SettingsDialog
 from app.tasks.runner import Job
 from errormap_core.errors import KnownError
-from errormap_core.sentences import tr, trn
+from errormap_core.project.queries import failure_rows
+from errormap_core.sentences import Sentence, tr, trn
 
 if TYPE_CHECKING:
     from app.window import Window
@@ -20,6 +21,9 @@ PROJECTS = tr("Projects (*.errormap)")
 RESULTS = tr("Results or an atlas (*.csv *.tsv *.txt *.json);;All files (*)")
 
 STEP = 10
+
+MOST_NOW = 200
+"""So many failures can go before all others; more are a run of the judge."""
 
 
 class Deeds:
@@ -103,6 +107,63 @@ class Deeds:
         if project is not None:
             self._session.start("propose", [str(project.path), "--as-id", self._session.actor])
 
+    def pause_judge(self) -> None:
+        """Let the judge rest, or go on."""
+        tasks = self._session.tasks
+        job = tasks.running_of("judge")
+        if job is not None:
+            (tasks.resume if job.is_paused else tasks.pause)(job)
+
+    def analyse_now(self) -> None:
+        """Have what is read or selected analysed next: by the judge that runs, else by one that is started for it."""
+        project, ids = self._session.project, self._session.targets()
+        if project is None or not ids:
+            return
+        found = failure_rows(project.reader, ids)
+        wanted = [record_id for record_id in ids if record_id in found and found[record_id].state != "excluded"]
+        if not wanted:
+            excluded = bool(found)
+            self._session.failed.emit(
+                KnownError(
+                    tr("It is excluded as junk.") if excluded else tr("It did not fail: there is nothing to diagnose."),
+                    fix=tr("Count it again first.") if excluded else tr("Select a failure."),
+                )
+            )
+            return
+        if len(wanted) > MOST_NOW:
+            self._session.failed.emit(
+                KnownError(
+                    tr("{n:,} failures are too many to go before all others.", n=len(wanted)),
+                    fix=tr("Select at most {most:,}, or run the judge (Ctrl+J).", most=MOST_NOW),
+                )
+            )
+            return
+        job = self._session.tasks.running_of("judge")
+        if job is not None:
+            self._session.tasks.first(job, wanted)
+            return
+        only = [word for record_id in wanted for word in ("--only", record_id)]
+        words = [str(project.path), *only, "--retry", "--as-id", self._session.actor]
+        if self._session.start("judge", words) is not None:
+            self._session.say(trn("Analysing {n:,} failure", "Analysing {n:,} failures", len(wanted)))
+
+    def on_not_first(self, job: Job) -> None:
+        """Say whether what was asked for goes first."""
+        counts = {} if job.progress is None else job.progress.counts
+        taken, left = len(counts.get("first", ())), len(counts.get("not_first", ()))
+        if taken:
+            later = tr(" when the judge goes on") if job.is_paused else ""
+            self._session.say(
+                trn("{n:,} failure goes first{later}", "{n:,} failures go first{later}", taken, later=later)
+            )
+        elif left:
+            self._session.say(tr("This judge has analysed it already"))
+
+    def place_unplaced(self) -> None:
+        project = self._session.project
+        if project is not None:
+            self._session.start("classify", [str(project.path), "--as-id", self._session.actor])
+
     def stop_work(self) -> None:
         self._session.tasks.cancel_all()
 
@@ -132,16 +193,17 @@ class Deeds:
                     )  # fmt: skip
                 self._window.show_page("records")
             case "judge":
-                self._session.say(
-                    tr("Analysed {n:,} failures, {failed:,} failed", n=result["analysed"], failed=result["failed"])
-                )
-            case "propose":
+                self._session.say(_judged(result))
+            case "propose" | "classify":
                 self._session.say(tr("{note}", note=result.get("note", "")))
                 if self._window.review.n_pending:
                     self._window.show_page("review")
             case "score":
                 self._window.gold.show_result(result)
                 self._session.say(tr("Compared with {title}", title=result["gold"]["title"]))
+            case "check-judge" | "agreement":
+                self._window.judges.show_result(job)
+                self._session.say(tr("Compared"))
             case "export":
                 self._session.say(tr("Wrote {path}", path=result["path"]))
 
@@ -149,6 +211,8 @@ class Deeds:
         """Let a page that waits for a job know that nothing comes."""
         if job.kind == "score":
             self._window.gold.on_failed()
+        elif job.kind in ("check-judge", "agreement"):
+            self._window.judges.on_failed(job.kind)
 
     # Steps and pages
 
@@ -178,6 +242,22 @@ class Deeds:
 
     def page_gold(self) -> None:
         self._window.show_page("gold")
+
+    def page_judges(self) -> None:
+        self._window.show_page("judges")
+        self._window.judges.focus_list()
+
+    def check_judges(self) -> None:
+        self.page_judges()
+        self._window.judges.check_all()
+
+    def page_models(self) -> None:
+        self._window.show_page("models")
+        self._window.models.focus_list()
+
+    def page_prompts(self) -> None:
+        self._window.show_page("prompts")
+        self._window.prompts.focus_list()
 
     def compare_with_gold(self) -> None:
         self._window.show_page("gold")
@@ -230,3 +310,13 @@ class Deeds:
 
     def about(self) -> None:
         AboutDialog(self._window).open()
+
+
+def _judged(result: dict[str, Any]) -> Sentence:
+    """What came of a run of the judge."""
+    n, failed = result["analysed"], result["failed"]
+    if not n and not failed:
+        return tr("Nothing was left to analyse: this judge has done it already")
+    return trn(
+        "Analysed {n:,} failure, {failed:,} failed", "Analysed {n:,} failures, {failed:,} failed", n, failed=failed
+    )

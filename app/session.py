@@ -8,11 +8,13 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.reading import Reads
 from app.tasks.runner import Job, TaskRunner
 from app.theme import Theme
 from errormap_core.errors import KnownError
 from errormap_core.people import actor_in
 from errormap_core.project.lease import Lease, take_lease
+from errormap_core.project.queries import own_counts, totals
 from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr
 from errormap_core.settings import UserSettings
@@ -37,9 +39,11 @@ class Session(QObject):
     """The open project, who works on it, what is selected. Panes connect to its signals and hold no truth of their own."""
 
     opened = Signal()
+    closing = Signal()  # the project is open still: what was typed can be saved
     closed = Signal()
     changed = Signal(object)  # Change: a step was taken, here or elsewhere
     machine_changed = Signal(object)  # MachineChange: machines added rows
+    counted = Signal(object, dict)  # Totals and failures by category: as they are after machines wrote analyses
     scope_changed = Signal(object)  # Scope
     record_selected = Signal(object)  # str or None
     failures_selected = Signal(list)  # ids selected in the list
@@ -59,6 +63,7 @@ class Session(QObject):
         self.record_ids: list[str] = []
         self.proposal_id: str | None = None
         self.tasks = TaskRunner(self)
+        self.reads = Reads(self)
         self._lease: Lease | None = None
         self._beaten = time.monotonic()
         self._is_lost = False
@@ -132,6 +137,7 @@ class Session(QObject):
                 self.failed.emit(error)
                 self.actor = actor_in(project, self.settings)
         project.subscribe(self._on_change)
+        self.reads.open(project.path)
         self._remember(path)
         self._poll.start()
         if project.backup is not None:
@@ -147,7 +153,9 @@ class Session(QObject):
         """Close the project and give the editing right back."""
         if self.project is None:
             return
+        self.closing.emit()
         self._poll.stop()
+        self.reads.close()
         project, self.project = self.project, None
         self.record_id, self.record_ids, self.proposal_id, self.scope = None, [], None, Scope()
         self.closed.emit()
@@ -221,6 +229,10 @@ class Session(QObject):
     def _on_change(self, change: Change | MachineChange) -> None:
         if isinstance(change, MachineChange):
             self.machine_changed.emit(change)
+            if change.is_quiet:
+                self.reads.ask(
+                    "counts", lambda db: (totals(db), own_counts(db)), lambda found: self.counted.emit(*found)
+                )
         else:
             self.changed.emit(change)
             if change.is_own:

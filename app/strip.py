@@ -1,6 +1,7 @@
 """Strips of the frame: errors above the work, running jobs and the last step in the status bar."""
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from app.tasks.runner import Job
@@ -9,6 +10,24 @@ from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence, tr
 
 SHOW_STEP_MS = 15_000
+COUNT_DOWN_MS = 2_000
+LEAST_TEXT = 80
+
+
+class Elided(QLabel):
+    """A line of text that ends in … where there is no room for all of it."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(LEAST_TEXT, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        room = self.contentsRect()
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
+        painter = QPainter(self)
+        self.style().drawItemText(
+            painter, room, int(self.alignment()), self.palette(), self.isEnabled(), text, self.foregroundRole()
+        )
+        painter.end()
 
 
 class MessageStrip(QWidget):
@@ -44,31 +63,55 @@ class MessageStrip(QWidget):
 
 
 class TaskStrip(QWidget):
-    """The jobs that run: which, how far, how fast, time left, and a button that stops them."""
+    """The jobs that run: which, how far, how fast, time left, and buttons that pause and stop them."""
 
     stop = Signal()
+    pause = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._label = QLabel(self)
+        self._label = Elided(self)
         self._bar = QProgressBar(self)
         self._bar.setFixedWidth(140)
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName(str(tr("Progress of the work")))
+        self.pause_button = QPushButton(str(tr("Pause")), self)
+        self.pause_button.clicked.connect(self.pause)
         self._button = QPushButton(str(tr("Stop")), self)
         self._button.setToolTip(str(tr("Stop the work; it can go on later (Ctrl+.)")))
         self._button.clicked.connect(self.stop)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 0)
-        for widget in (self._bar, self._label, self._button):
+        for widget in (self._bar, self._label, self.pause_button, self._button):
             layout.addWidget(widget)
+        for button in (self.pause_button, self._button):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
+        self._jobs: list[Job] = []
+        self._timer = QTimer(self)
+        self._timer.setInterval(COUNT_DOWN_MS)
+        self._timer.timeout.connect(self._show_texts)
         self.hide()
 
+    def set_narrow(self, is_narrow: bool) -> None:
+        """In a narrow window there is no room for the bar beside the words."""
+        self._bar.setVisible(not is_narrow)
+
     def show_jobs(self, jobs: list[Job]) -> None:
+        self._jobs = jobs
         self.setVisible(bool(jobs))
         if not jobs:
+            self._timer.stop()
             return
-        self._label.setText("   ".join(str(job.sentence()) for job in jobs))
+        if not self._timer.isActive():
+            self._timer.start()
+        self._show_texts()
+        judge = next((job for job in jobs if job.can_pause), None)
+        self.pause_button.setVisible(judge is not None)
+        if judge is not None:
+            self.pause_button.setText(str(tr("Resume") if judge.is_paused else tr("Pause")))
+            tip = tr("Let the judge go on (Ctrl+Shift+P)") if judge.is_paused else tr("Pause the judge (Ctrl+Shift+P)")
+            self.pause_button.setToolTip(str(tip))
+            self.pause_button.setEnabled(judge.wants_pause is None)
         progress = jobs[0].progress
         if progress is None or not progress.total:
             self._bar.setRange(0, 0)
@@ -76,6 +119,12 @@ class TaskStrip(QWidget):
             self._bar.setRange(0, progress.total)
             self._bar.setValue(progress.done)
         self._button.setEnabled(not all(job.is_stopping for job in jobs))
+
+    def _show_texts(self) -> None:
+        """The time left goes on while no result comes."""
+        self._label.setText("   ".join(str(job.sentence()) for job in self._jobs))
+        told = (f"{job.sentence()}\n{job.details()}".strip() for job in self._jobs)
+        self._label.setToolTip("\n\n".join(told))
 
     @property
     def text(self) -> str:
@@ -89,9 +138,9 @@ class StepStrip(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._label = QLabel(self)
+        self._label = Elided(self)
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._label.setMinimumWidth(260)
+        self.set_narrow(False)
         self._label.setAlignment(self._label.alignment().AlignRight | self._label.alignment().AlignVCenter)
         self._button = QPushButton(str(tr("Undo")), self)
         self._button.setToolTip(str(tr("Take back this step (Ctrl+Z)")))
@@ -105,6 +154,9 @@ class StepStrip(QWidget):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._clear)
         self._button.hide()
+
+    def set_narrow(self, is_narrow: bool) -> None:
+        self._label.setMinimumWidth(120 if is_narrow else 260)
 
     def tell(self, sentence: Sentence, can_undo: bool) -> None:
         self._label.setText(str(sentence))

@@ -7,25 +7,28 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QMenu, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from app.commands import BY_ID, COMMANDS, MENUS, Command, Context
 from app.deeds import Deeds
 from app.gold.page import GoldPage
 from app.history.page import HistoryPage
 from app.icons import icon
+from app.judges.page import JudgesPage
+from app.models.page import ModelsPage
+from app.prompts.page import PromptsPage
 from app.records.page import RecordsPage
 from app.records.pane import RecordPane
 from app.review.page import ReviewPage
 from app.session import Session
 from app.signatures.page import SignaturesPage
 from app.start.page import StartPage
-from app.strip import MessageStrip, StepStrip, TaskStrip
+from app.strip import Elided, MessageStrip, StepStrip, TaskStrip
 from app.tasks.runner import Job
 from app.taxonomy.dock import TaxonomyDock
 from app.theme import Theme
 from errormap_core.errors import KnownError
-from errormap_core.project.queries import totals
+from errormap_core.project.queries import Totals, totals
 from errormap_core.sentences import Sentence, tr, trn
 
 PAGES: tuple[tuple[str, Sentence], ...] = (
@@ -34,6 +37,9 @@ PAGES: tuple[tuple[str, Sentence], ...] = (
     ("signatures", tr("Signatures")),
     ("history", tr("History")),
     ("gold", tr("Gold")),
+    ("models", tr("Models")),
+    ("prompts", tr("Prompts")),
+    ("judges", tr("Judges")),
 )
 
 LEAST_PAGE = 400
@@ -60,6 +66,9 @@ class Window(QMainWindow):
         self.signatures = SignaturesPage(session)
         self.history = HistoryPage(session)
         self.gold = GoldPage(session)
+        self.models = ModelsPage(session)
+        self.prompts = PromptsPage(session)
+        self.judges = JudgesPage(session)
         self.strip = MessageStrip(theme)
         self.task_strip = TaskStrip()
         self.step_strip = StepStrip()
@@ -70,6 +79,7 @@ class Window(QMainWindow):
             "record": self.record,
             "review": self.review,
             "gold": self.gold,
+            "judges": self.judges,
         }
         self._is_closing = False
         self._is_narrow = False
@@ -78,6 +88,7 @@ class Window(QMainWindow):
         self._make_menus()
         self.tree.set_menu(lambda: self._context_menu("tree"))
         self.records.set_menu(lambda: self._context_menu("records"))
+        self.record.set_menu(lambda: self._context_menu("record"))
         self.review.set_menu(lambda: self._context_menu("review"))
         self._connect()
         self._restyle()
@@ -110,7 +121,7 @@ class Window(QMainWindow):
         self.tree.setMinimumWidth(240)
         self.record.setMinimumWidth(300)
         self.resizeDocks([self.left, self.right], [340, 480], Qt.Orientation.Horizontal)
-        self._saved = QLabel()
+        self._saved = Elided()
         self._saved.setAccessibleName(str(tr("State of the project")))
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
@@ -182,10 +193,14 @@ class Window(QMainWindow):
         session.told.connect(self.step_strip.tell)
         session.context_changed.connect(self._enable)
         session.changed.connect(lambda _: self._show_totals())
-        session.machine_changed.connect(lambda _: self._show_totals())
+        session.machine_changed.connect(lambda change: None if change.is_quiet else self._show_totals())
+        session.counted.connect(lambda numbers, _: self._say_totals(numbers))
         session.scope_changed.connect(lambda _: self._on_scope())
         self.step_strip.undo.connect(session.undo)
         self.task_strip.stop.connect(session.tasks.cancel_all)
+        self.task_strip.pause.connect(self.deeds.pause_judge)
+        self.record.analyse_now.connect(self.deeds.analyse_now)
+        session.tasks.answered.connect(self.deeds.on_not_first)
         session.tasks.started.connect(self._on_jobs)
         session.tasks.progressed.connect(self._on_jobs)
         session.tasks.finished.connect(self._on_job_finished)
@@ -210,6 +225,7 @@ class Window(QMainWindow):
             return Context()
         chosen = self.tree.selected_ids()
         kinds = {job.kind for job in self.session.tasks.running()}
+        judge = self.session.tasks.running_of("judge")
         return Context(
             is_open=True,
             can_edit=self.session.can_edit,
@@ -222,9 +238,13 @@ class Window(QMainWindow):
             undo=str(project.undoable() or ""),
             redo=str(project.redoable() or ""),
             is_judging="judge" in kinds,
-            is_proposing="propose" in kinds,
+            is_proposing=bool(kinds & {"propose", "classify"}),
             is_importing="import" in kinds,
             is_comparing="score" in kinds,
+            is_checking="check-judge" in kinds,
+            is_working=bool(kinds),
+            can_pause=judge is not None and judge.can_pause,
+            is_paused=judge is not None and judge.is_paused,
         )
 
     def _enable(self) -> None:
@@ -234,6 +254,8 @@ class Window(QMainWindow):
         for command_id, said in (("edit.undo", context.undo), ("edit.redo", context.redo)):
             title = str(BY_ID[command_id].title)
             self.actions_by_id[command_id].setText(f"{title}: {said}" if said else title)
+        pause = BY_ID["judge.pause"]
+        self.actions_by_id[pause.id].setText(str(tr("Res&ume") if context.is_paused else pause.title))
 
     # What happens
 
@@ -274,14 +296,16 @@ class Window(QMainWindow):
 
     def _show_totals(self) -> None:
         project = self.session.project
-        if project is None:
-            return
-        numbers = totals(project.reader)
+        if project is not None:
+            self._say_totals(totals(project.reader))
+
+    def _say_totals(self, numbers: Totals) -> None:
         said = trn("{n:,} failure", "{n:,} failures", numbers.n_failures)
         waiting = numbers.states["waiting"]
         rest = f" · {tr('{n:,} wait for the judge', n=waiting)}" if waiting else ""
         coverage = "" if numbers.coverage is None else f" · {tr('coverage {c:.1%}', c=numbers.coverage)}"
         self._saved.setText(f"{tr('Saved')} · {said}{rest}{coverage}")
+        self._saved.setToolTip(self._saved.text())
 
     def _on_jobs(self, _: Job) -> None:
         self.task_strip.show_jobs(self.session.tasks.running())
@@ -356,6 +380,8 @@ class Window(QMainWindow):
             self.resizeDocks([self.right], [self.height() // 3 if narrow else 480],
                              Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)  # fmt: skip
         self._is_narrow = narrow
+        for strip in (self.task_strip, self.step_strip):
+            strip.set_narrow(narrow)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._fold()

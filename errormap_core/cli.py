@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import errormap_core
+from errormap_core.cli_arguments import ARGUMENTS
 from errormap_core.errors import KnownError
 from errormap_core.importers.looking import look_at, refuse_unknown_datasets
 from errormap_core.people import actor_in
@@ -60,14 +61,15 @@ class Invocation:
             annotator_id=getattr(self.args, "as_id", None),
         )
 
-    def chosen(self) -> dict[str, Any]:
-        """Settings of the project that the arguments give."""
+    def chosen(self, scope: str | None = "project") -> dict[str, Any]:
+        """Settings of the project, or with None of any scope, that the arguments give."""
         values: dict[str, Any] = {}
         given = {
             "sampling.ratio": "ratio",
             "sampling.seed": "seed",
             "models.analysed": "models",
             "judge.context": "context",
+            "classify.method": "method",
         }
         for key, argument in given.items():
             if getattr(self.args, argument, None) is not None:
@@ -78,13 +80,19 @@ class Invocation:
                 raise KnownError(
                     tr("“{text}” gives a setting no value.", text=text), where="--set", fix=tr("Write KEY=VALUE.")
                 )
-            known = setting(key.strip(), "project")
+            known = setting(key.strip(), scope)
             if known.kind == "json":
                 raise KnownError(
-                    tr("{key} cannot be set by hand.", key=known.key), where="--set", fix=tr("Import an atlas instead.")
+                    tr("{key} cannot be set by hand.", key=known.key), where="--set", fix=tr("Another command does.")
                 )
             values[known.key] = known.check(value.strip())
         return values
+
+    def tried(self) -> tuple[UserSettings, dict[str, Any]]:
+        """The user's settings and those of the project that the arguments give, for this call alone."""
+        values = self.chosen(None)
+        yours = {key: value for key, value in values.items() if setting(key).scope == "user"}
+        return self.settings.trying(yours), {key: value for key, value in values.items() if key not in yours}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +130,38 @@ def _import(call: Invocation) -> int:
 
 
 def _judge(call: Invocation) -> int:
-    from errormap_core import jobs
+    from errormap_core import engine_jobs, jobs
 
+    args = call.args
+    more = {"gold": args.gold, "records": args.only_records, "only_estimate": args.estimate}
+    if args.estimate:  # what is set holds for the estimate, and nothing is written
+        yours, of_project = call.tried()
+        with call.project(read_only=True) as project:
+            prompt = args.prompt or of_project.get("judge.prompt")
+            asked = {**_judging(args), **more, "tried": of_project, "prompt": prompt}
+            return _end(call, engine_jobs.judge_job(project, call.reporter, settings=yours, **asked))
     with call.project() as project:
         jobs.choose(project, call.chosen(), actor=call.actor(project))
-        outcome = jobs.judge_job(project, call.reporter, settings=call.settings, **_judging(call.args))
+        asked = {**_judging(args), **more}
+        outcome = engine_jobs.judge_job(project, call.reporter, settings=call.settings, **asked)
     return _end(call, outcome)
+
+
+def _try(call: Invocation) -> int:
+    from errormap_core import engine_jobs
+
+    args = call.args
+    asked = {"record": args.tried, "model": args.model, "prompt": args.prompt}
+    with call.project(read_only=True) as project:
+        return _end(call, engine_jobs.try_job(project, call.reporter, settings=call.settings, **asked))
+
+
+def _tune(call: Invocation) -> int:
+    from errormap_core import engine_jobs
+
+    args = call.args
+    asked = {"model": args.model, "gpu_layers": args.gpu_layers, "again": args.anew, "forget": args.forget}
+    return _end(call, engine_jobs.tune_job(call.reporter, settings=call.settings, **asked))
 
 
 def _propose(call: Invocation) -> int:
@@ -136,6 +170,17 @@ def _propose(call: Invocation) -> int:
     with call.project() as project:
         jobs.choose(project, call.chosen(), actor=call.actor(project))
         outcome = jobs.propose_job(project, call.reporter, settings=call.settings)
+    return _end(call, outcome)
+
+
+def _classify(call: Invocation) -> int:
+    from errormap_core import classify_job, jobs
+
+    args = call.args
+    given = {"model": args.model, "threads": args.threads, "limit": args.limit}
+    with call.project() as project:
+        jobs.choose(project, call.chosen(), actor=call.actor(project))
+        outcome = classify_job.classify_job(project, call.reporter, settings=call.settings, **given)
     return _end(call, outcome)
 
 
@@ -178,7 +223,7 @@ def _export(call: Invocation) -> int:
 
 def _run(call: Invocation) -> int:
     """Import, judge, propose, accept all, export; a run that was stopped goes on where it was."""
-    from errormap_core import jobs
+    from errormap_core import engine_jobs, jobs
 
     files = [Path(name) for name in call.args.files]
     look_at(files)
@@ -210,7 +255,7 @@ def _run(call: Invocation) -> int:
             ),
             (
                 "judge",
-                lambda: jobs.judge_job(project, call.reporter, settings=call.settings, **_judging(call.args)),
+                lambda: engine_jobs.judge_job(project, call.reporter, settings=call.settings, **_judging(call.args)),
             ),
             ("propose", lambda: jobs.propose_job(project, call.reporter, settings=call.settings)),
             ("accept", lambda: jobs.accept_job(project, call.reporter, actor=actor, proposal_ids=None)),
@@ -307,6 +352,60 @@ def _set(call: Invocation) -> int:
     return EXIT_DONE
 
 
+def _models(call: Invocation) -> int:
+    """The models that a judge may use. Folders that are given are looked at instead of the user's."""
+    from errormap_core.judge import models_report
+
+    given = call.args.folders if call.args.folders is not None else call.settings["models.folders"] or ()
+    current = call.settings["judge.model"]
+    report = models_report.report(
+        [Path(name) for name in given],
+        also=[Path(current)] if current else [],
+        context=call.args.context or setting("judge.context").default,
+    )
+    for line in models_report.table(report):
+        call.reporter.say(line)
+    for problem in report.problems:
+        call.reporter.warn(problem)
+    call.reporter.result(report.to_json())
+    return EXIT_LOSSES if report.problems else EXIT_DONE
+
+
+def _judge_runs(call: Invocation) -> int:
+    """The commands about judge runs; only one of them writes."""
+    from errormap_core import judge_jobs as judging
+
+    args, settings = call.args, call.settings
+    with call.project(read_only=args.command != "use-run") as project:
+        given: tuple[Project, Reporter] = (project, call.reporter)
+        match args.command:
+            case "runs":
+                outcome = judging.runs_job(*given)
+            case "use-run":
+                actor = call.actor(project)
+                outcome = judging.use_run_job(*given, run=args.judge_run, latest=args.latest, actor=actor)
+            case "agreement":
+                outcome = judging.agreement_job(*given, settings=settings, runs=args.two_runs, gold=args.gold)
+            case _:
+                asked = {"runs": args.runs or (), "gold": args.gold, "common": args.common}
+                outcome = judging.check_judge_job(*given, settings=settings, **asked)
+    return _end(call, outcome)
+
+
+def _prompts(call: Invocation) -> int:
+    from errormap_core import prompt_jobs
+
+    args = call.args
+    if args.command == "prompts":
+        with call.project(read_only=True) as project:
+            return _end(call, prompt_jobs.prompts_job(project, call.reporter))
+    changes = bool(args.edit or args.use or args.remove)
+    asked = {name: getattr(args, name) for name in ("record", "edit", "write", "use", "remove")}
+    with call.project(read_only=not changes) as project:
+        actor = call.actor(project) if changes else ""
+        return _end(call, prompt_jobs.prompt_job(project, call.reporter, name=args.name, actor=actor, **asked))
+
+
 def _demo(call: Invocation) -> int:
     from errormap_core.demo import demo
 
@@ -329,7 +428,7 @@ def _thresholds(texts: Sequence[str] | None) -> dict[str, float]:
 
 
 def _judging(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("model", "threads", "gpu_layers", "limit", "retry", "again", "gold")
+    names = ("model", "threads", "gpu_layers", "prompt", "limit", "retry", "again")
     return {name: getattr(args, name, None) for name in names}
 
 
@@ -342,79 +441,24 @@ def _end(call: Invocation, outcome: Any) -> int:
     return EXIT_LOSSES if outcome.losses else EXIT_DONE
 
 
-def _count(text: str) -> int:
-    """A whole number, at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"“{text}” is no whole number of at least 1")
-    return int(text)
-
-
-def _as_setting(key: str) -> Callable[[str], Any]:
-    """What turns an argument into a value of a setting; what is no such value is said with what is expected."""
-
-    def convert(text: str) -> Any:
-        try:
-            return setting(key).check(text)
-        except KnownError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return convert
-
-
-ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "project": (("project",), {"metavar": "PROJECT", "help": "the .errormap file"}),
-    "files": (
-        ("files",),
-        {"metavar": "FILE", "nargs": "+", "help": "CSV with example_id, model, input_text, output_text, score, and perhaps correct_answer; or an atlas (JSON)"},
-    ),
-    "dataset": (("--dataset",), {"metavar": "NAME", "help": "name of the dataset (default: the file's name)"}),
-    "on_error": (
-        ("--on-error",),
-        {"choices": ("keep", "rollback"), "default": "keep", "help": "keep the good rows of a file with broken ones, or import none of it (default: keep)"},
-    ),
-    "on_conflict": (
-        ("--on-conflict",),
-        {"choices": ("keep", "replace"), "default": "keep", "help": "a record that is there with other content is kept, or replaced and its analyses outdated (default: keep)"},
-    ),
-    "threshold": (
-        ("--threshold",),
-        {"action": "append", "metavar": "DATASET=X", "help": "success threshold of a dataset; a score under it is a failure (default: 0.7 of the mean score)"},
-    ),
-    "ratio": (("--ratio",), {"type": _as_setting("sampling.ratio"), "metavar": "R", "help": "share of the failed examples that is analysed, 0 to 1"}),
-    "seed": (("--seed",), {"type": _as_setting("sampling.seed"), "metavar": "N", "help": "another seed samples other examples"}),
-    "models": (("--models",), {"metavar": "A,B", "help": "models to analyse (default: all)"}),
-    "model": (("--model",), {"metavar": "GGUF", "help": "the judge's model file (default: the embedded SmolLM2-135M)"}),
-    "threads": (("--threads",), {"type": _as_setting("judge.threads"), "metavar": "N", "help": "threads of the judge (default: half of the cores)"}),
-    "context": (("--context",), {"type": _as_setting("judge.context"), "metavar": "N", "help": "tokens of prompt and answer together"}),
-    "gpu_layers": (("--gpu-layers",), {"type": _as_setting("judge.gpu_layers"), "metavar": "N", "help": "layers on the GPU; -1 for all"}),
-    "limit": (("--limit",), {"type": _count, "metavar": "N", "help": "at most so many"}),
-    "retry": (("--retry",), {"action": "store_true", "help": "also the records that failed before"}),
-    "again": (("--again",), {"action": "store_true", "help": "also the failures that another judge has analysed"}),
-    "gold": (("--gold",), {"metavar": "DIR", "help": "folder with taxonomy.json and analyses.jsonl (docs/gold.md)"}),
-    "of_gold": (("--gold",), {"metavar": "DIR", "help": "just the failures that these gold analyses are about, whoever analysed them (docs/gold.md)"}),
-    "set": (("--set",), {"action": "append", "metavar": "KEY=VALUE", "help": "a setting of the project; may be repeated"}),
-    "ids": (("ids",), {"metavar": "ID", "nargs": "*", "help": "ids of proposals"}),
-    "all": (("--all",), {"action": "store_true", "help": "all that wait for a decision"}),
-    "output": (("-o", "--output"), {"metavar": "FILE", "required": True, "help": "where the atlas is written (JSON)"}),
-    "examples": (
-        ("--examples",),
-        {"type": _count, "default": 0, "metavar": "N", "help": "include up to N failures a category, with their texts (default: none)"},
-    ),
-    "with_history": (("--with-history",), {"action": "store_true", "help": "include the steps that were taken"}),
-    "replay": (("--replay",), {"action": "store_true", "help": "also take every step of the log again and compare"}),
-    "folder": (("--folder",), {"metavar": "DIR", "help": "where the demo's files go (default: a temporary folder)"}),
-}  # fmt: skip
-
-_JUDGE = ("model", "threads", "context", "gpu_layers", "limit", "retry", "again")
+_JUDGE = ("model", "prompt", "threads", "context", "gpu_layers", "limit", "retry", "again")
 _IMPORT = ("dataset", "on_error", "on_conflict", "threshold", "ratio", "seed", "models")
 
 COMMANDS: tuple[Command, ...] = (
     Command("import", "bring results (CSV) or an atlas (JSON) into a project, which is made where missing",
             ("project", "files", *_IMPORT, "set"), _import, "errormap-studio import my.errormap gsm8k.csv"),
     Command("judge", "diagnose the failures that wait with a local model",
-            ("project", *_JUDGE, "of_gold", "set"), _judge, "errormap-studio judge my.errormap --limit 20"),
+            ("project", *_JUDGE, "of_gold", "only_records", "estimate", "set"), _judge,
+            "errormap-studio judge my.errormap --limit 20"),
+    Command("try", "have one failure analysed by a model or with a prompt, and keep nothing of it",
+            ("project", "tried", "model", "prompt"), _try, "errormap-studio try my.errormap --model big.gguf"),
+    Command("tune", "measure how a model is best run on this machine, and show it", ("model", "gpu_layers", "anew", "forget"),
+            _tune, "errormap-studio tune --model big.gguf"),
     Command("propose", "embed the analyses and propose categories for those not placed yet",
             ("project", "set"), _propose, "errormap-studio propose my.errormap"),
+    Command("classify", "propose a category that is there for each diagnosed failure without one",
+            ("project", "method", "limit", "model", "threads", "set"), _classify,
+            "errormap-studio classify my.errormap --method both --limit 100"),
     Command("proposals", "list the proposals that wait for a decision", ("project",), _proposals,
             "errormap-studio proposals my.errormap"),
     Command("accept", "accept proposals; what is accepted enters the tree and can be undone",
@@ -426,6 +470,22 @@ COMMANDS: tuple[Command, ...] = (
             "errormap-studio run my.errormap gsm8k.csv --ratio 0.02 -o atlas.json"),
     Command("score", "compare analyses and tree with gold ones: the sample's, or those in a folder", ("project", "gold"),
             _score, "errormap-studio score my.errormap --gold my-gold --json"),
+    Command("models", "list the models that a judge may use: what they are, and the memory that they need", ("folders", "context"),
+            _models, "errormap-studio models --folder ~/models --context 8192"),
+    Command("runs", "list the judge runs: what each is, how far it came, what it cost, which one counts", ("project",), _judge_runs,
+            "errormap-studio runs my.errormap"),
+    Command("use-run", "let a judge run count; can be undone", ("project", "judge_run", "latest"), _judge_runs,
+            "errormap-studio use-run my.errormap 1f3a"),
+    Command("agreement", "compare two judge runs over the failures that both analysed", ("project", "two_runs", "gold"),
+            _judge_runs, "errormap-studio agreement my.errormap 1f3a 9c20"),
+    Command("check-judge", "check judge runs against gold and against what people reviewed, on a fixed split",
+            ("project", "runs", "gold", "common"), _judge_runs, "errormap-studio check-judge my.errormap --run 1f3a"),
+    Command("prompts", "list the judge's prompts: shipped and own, which one is chosen, what was made with each", ("project",),
+            _prompts, "errormap-studio prompts my.errormap"),
+    Command("prompt", "show a prompt filled in for a record; write it to a file, keep one from a file, use or remove it",
+            ("project", "name", "record", "write", "edit", "use", "remove"), _prompts,
+            "errormap-studio prompt my.errormap full --write terse.toml\n"
+            "  errormap-studio prompt my.errormap terse --edit terse.toml --use"),
     Command("stats", "numbers of a project", ("project",), _stats, "errormap-studio stats my.errormap"),
     Command("check", "look for damage, and for numbers that do not add up", ("project", "replay"), _check,
             "errormap-studio check my.errormap --replay"),

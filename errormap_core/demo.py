@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 
-from errormap_core import jobs
+from errormap_core import engine_jobs, jobs
 from errormap_core.people import actor_in
 from errormap_core.reporting import Reporter
 from errormap_core.resources import resource_path
@@ -34,7 +34,7 @@ def demo(reporter: Reporter, settings: UserSettings, *, folder: str | None = Non
     with project:
         lap("build the sample")
         actor = actor_in(project, settings)
-        judged = jobs.judge_job(project, reporter, settings=settings, limit=N_ANALYSED)
+        judged = engine_jobs.judge_job(project, reporter, settings=settings, limit=N_ANALYSED)
         lap(f"analyse {N_ANALYSED} failures")
         proposed = jobs.propose_job(project, reporter, settings=settings)
         lap("embed and propose")

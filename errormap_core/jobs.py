@@ -5,7 +5,6 @@ numbers that JSON can hold. The window runs the same jobs in a child process.
 """
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from errormap_core.errors import KnownError
 from errormap_core.exporters.atlas import write_atlas
 from errormap_core.importers.atlas import import_atlas
 from errormap_core.importers.importing import import_files
+from errormap_core.judge.project_prompts import prompt_of
 from errormap_core.project import queries
 from errormap_core.project.proposing import pending_proposals
 from errormap_core.project.store import Project
@@ -37,10 +37,12 @@ class Outcome:
 
 
 def choose(project: Project, values: Mapping[str, Any], *, actor: str) -> None:
-    """Set settings of the project that differ from what they are."""
+    """Set settings of the project that differ from what they are. Raises KnownError."""
     for key, value in values.items():
         known = setting(key, "project")
         wanted = known.check(value)
+        if known.key == "judge.prompt":
+            prompt_of(project, wanted)  # one that is not there is refused now, not when the judge starts
         if project.setting(known.key) != wanted:
             project.apply(SetChoice(key=known.key, value=wanted), actor=actor)
 
@@ -78,69 +80,13 @@ def import_job(
     for result in results:
         losses += result.n_lost
         reporter.say(result.sentence())
-        _warn_of(reporter, result.problems)
+        warn_of(reporter, result.problems)
     return Outcome({"files": [result.to_json() for result in results]}, losses, stopped=reporter.cancelled())
-
-
-def judge_job(
-    project: Project,
-    reporter: Reporter,
-    *,
-    settings: UserSettings,
-    model: str | None = None,
-    threads: int | None = None,
-    gpu_layers: int | None = None,
-    limit: int | None = None,
-    retry: bool = False,
-    again: bool = False,
-    gold: str | None = None,
-) -> Outcome:
-    """Analyse the failures that wait, with the embedded judge or a GGUF of the user's.
-
-    With `gold`, a folder of gold analyses, just the failures that those are about are taken, whoever analysed them.
-    """
-    from errormap_core.judge.diagnose import default_judge, diagnose
-
-    only = None if gold is None else _of_gold(project, Path(gold))
-    judge = default_judge(
-        project,
-        settings,
-        model=None if model is None else Path(model),
-        threads=threads,
-        gpu_layers=gpu_layers,
-        cancelled=reporter.cancelled,
-    )
-    try:
-        info = judge.describe()
-        started = time.monotonic()
-        work = diagnose(project, judge, limit=limit, retry=retry, again=again, only=only, cancelled=reporter.cancelled)
-        reporter.drive(work)
-    finally:
-        judge.close()
-    result = reporter.last["judge"].counts
-    numbers = {"judge": info.to_json(), **result, "wall_s": round(time.monotonic() - started, 2)}
-    reporter.say(
-        trn("Analysed {n:,} failure with {judge}, {failed:,} failed.",
-            "Analysed {n:,} failures with {judge}, {failed:,} failed.",
-            result["analysed"], judge=info.name, failed=result["failed"])
-    )  # fmt: skip
-    return Outcome(numbers, losses=result["failed"], stopped=reporter.cancelled())
-
-
-def _of_gold(project: Project, folder: Path) -> set[str]:
-    from errormap_core.gold.fitting import fit_to_project
-
-    return {failure.record_id for failure in fit_to_project(project, folder).failures}
 
 
 def score_job(project: Project, reporter: Reporter, *, settings: UserSettings, gold: str | None = None) -> Outcome:
     """Compare the project's analyses and its tree with gold: that in the folder `gold`, else the sample's."""
-    for package in ("sklearn", "scipy"):
-        if find_spec(package) is None:
-            raise KnownError(
-                tr("The package {package} is not installed.", package=package),
-                fix=tr("Install it with: pip install “{extra}”.", extra="errormap-studio[encoder]"),
-            )
+    refuse_without_scores()
     from errormap_core.embedding.encoder import SentenceEncoder
     from errormap_core.gold.report import sentences
     from errormap_core.gold.score import score_project
@@ -153,11 +99,21 @@ def score_job(project: Project, reporter: Reporter, *, settings: UserSettings, g
         return Outcome(result, stopped=True)
     for sentence in sentences(result):
         reporter.say(sentence)
-    _warn_of(reporter, [problem["text"] for problem in result["problems"]])
+    warn_of(reporter, [problem["text"] for problem in result["problems"]])
     return Outcome(result, losses=len(result["problems"]))
 
 
-def _warn_of(reporter: Reporter, problems: Sequence[object]) -> None:
+def refuse_without_scores() -> None:
+    """Raises KnownError where what scores are made with is not installed."""
+    for package in ("sklearn", "scipy"):
+        if find_spec(package) is None:
+            raise KnownError(
+                tr("The package {package} is not installed.", package=package),
+                fix=tr("Install it with: pip install “{extra}”.", extra="errormap-studio[encoder]"),
+            )
+
+
+def warn_of(reporter: Reporter, problems: Sequence[object]) -> None:
     """Tell of problems, at most 20 of them with their places."""
     for problem in problems[:MOST_TOLD]:
         reporter.warn(problem)
@@ -168,7 +124,7 @@ def _warn_of(reporter: Reporter, problems: Sequence[object]) -> None:
 def propose_job(project: Project, reporter: Reporter, *, settings: UserSettings) -> Outcome:
     """Embed the analyses that nobody placed yet and propose categories for them."""
     from errormap_core.embedding.encoder import SentenceEncoder
-    from errormap_core.judge.diagnose import default_judge
+    from errormap_core.judge.starting import default_judge
     from errormap_core.proposals.propose import propose
 
     encoder = SentenceEncoder(settings["embedding.model"] or None)

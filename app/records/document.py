@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTex
 
 from app.records.list_model import STATE_NAMES
 from errormap_core.judge.evidence import Span, find_evidence
+from errormap_core.judge.shortening import Shortening
 from errormap_core.project.queries import AnalysisRow, RecordDetail
 from errormap_core.sentences import Sentence, tr, trn
 
@@ -87,6 +88,16 @@ class RecordDocument:
         self._analysis(detail)
         self._rest(detail)
 
+    def write_analysis(self, detail: RecordDetail, analysis: AnalysisRow | None) -> None:
+        """One analysis of a record alone, whether it counts or not."""
+        self._document.clear()
+        self._document.setDefaultFont(self._base)
+        self._cursor = QTextCursor(self._document)
+        if analysis is None:
+            self._muted(tr("No analysis yet."))
+        else:
+            self._one_analysis(detail, analysis)
+
     def _head(self, detail: RecordDetail, category: str) -> None:
         verb = tr("passed") if detail.state is None else tr("failed")
         self._block(space=0)
@@ -127,7 +138,9 @@ class RecordDocument:
     def _analysis(self, detail: RecordDetail) -> None:
         self._heading("analysis", tr("Analysis"))
         if detail.analysis is None:
-            self._muted(tr("No analysis yet. Run the judge (Ctrl+J), or write one yourself (A)."))
+            self._muted(
+                tr("No analysis yet. Have it analysed now (N), run the judge (Ctrl+J), or write one yourself (A).")
+            )
         else:
             self._one_analysis(detail, detail.analysis)
         others = [a for a in detail.analyses if not a.counts]
@@ -144,6 +157,9 @@ class RecordDocument:
         self._text(analysis.error_summary)
         self._muted(tr("{verdict} · by {name} · {at}", verdict=VERDICTS[analysis.verdict],
                        name=analysis.source_name, at=analysis.created_at[:16].replace("T", " ")))  # fmt: skip
+        shortening = Shortening.from_json(analysis.details.get("shortened"))
+        if shortening.is_shortened:
+            self._muted(shortening.sentence())
         for criterion in analysis.required_criteria:
             quality = QUALITIES.get(criterion.get("quality"), QUALITIES[None])
             good = criterion.get("quality") == "correct"

@@ -14,6 +14,9 @@ RECORDS_MIME = "application/x-errormap-records"
 
 BLOCK = 100
 
+MOST_REFRESHED = 4 * BLOCK
+"""Where more rows were painted since the list was read, as after much scrolling, they are forgotten instead."""
+
 Index = QModelIndex | QPersistentModelIndex
 
 STATE_NAMES: dict[str, Sentence] = {
@@ -64,6 +67,18 @@ class FailureListModel(QAbstractTableModel):
         self._rows = {}
         if self._ids:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._ids) - 1, len(COLUMNS) - 1))
+
+    def refresh(self) -> None:
+        """Read the rows that were painted again, and repaint those that changed."""
+        before = self._rows
+        if self._project is None or len(before) > MOST_REFRESHED:
+            self.repaint()
+            return
+        self._rows = failure_rows(self._project.reader, list(before))
+        for record_id, row in before.items():
+            if self._rows.get(record_id) != row and record_id in self._place:
+                place = self._place[record_id]
+                self.dataChanged.emit(self.index(place, 0), self.index(place, len(COLUMNS) - 1))
 
     def ids(self) -> list[str]:
         return self._ids

@@ -1,6 +1,7 @@
 """The page of failures: those of the selected category, or of a state, or that no category holds yet."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
@@ -24,10 +25,11 @@ from app.empty import EmptyState
 from app.records.analysis_dialog import AnalysisDialog
 from app.records.list_model import STATE_NAMES, FailureListModel
 from app.records.place_dialog import PlaceDialog
+from app.records.why_dialog import open_why
 from app.session import Scope, Session
 from errormap_core.project.queries import datasets, failure_ids, failure_rows, models, record_detail, totals
 from errormap_core.sentences import Sentence, tr, trn
-from errormap_core.taxonomy.edits import Change
+from errormap_core.taxonomy.edits import Change, MachineChange
 from errormap_core.taxonomy.operations import AnnotateRecord, AssignFailures, MarkRecords, UnassignFailures
 
 SEARCH_AFTER_MS = 200
@@ -102,7 +104,7 @@ class RecordsPage(QWidget):
         session.closed.connect(self._on_closed)
         session.scope_changed.connect(lambda _: self.reload(is_asked=True))
         session.changed.connect(self._on_change)
-        session.machine_changed.connect(lambda _: self._on_machine())
+        session.machine_changed.connect(self._on_machine)
         session.record_selected.connect(self._follow)
         session.theme.changed.connect(self._restyle)
         self._restyle()
@@ -119,17 +121,25 @@ class RecordsPage(QWidget):
         project = self._session.project
         if project is None:
             return
+        self._show_ids(failure_ids(project.reader, **self._wanted()), is_asked=is_asked)
+
+    def _wanted(self) -> dict[str, Any]:
+        """What the list holds, as `failure_ids` takes it."""
+        scope = self._session.scope
+        return {
+            "category_ids": None if scope.category_ids is None else self._with_children(scope.category_ids),
+            "state": scope.state,
+            "model": self.by_model.currentData(),
+            "unplaced": scope.unplaced,
+            "search": self.search.text(),
+        }
+
+    def _show_ids(self, ids: list[str], *, is_asked: bool = False) -> None:
+        project = self._session.project
+        if project is None:
+            return
         self._is_stale = False
         scope = self._session.scope
-        wanted = None if scope.category_ids is None else self._with_children(scope.category_ids)
-        ids = failure_ids(
-            project.reader,
-            category_ids=wanted,
-            state=scope.state,
-            model=self.by_model.currentData(),
-            unplaced=scope.unplaced,
-            search=self.search.text(),
-        )
         held = set(ids)
         kept = [i for i in self._session.record_ids if i in held]
         is_other = ids != self.model.ids()
@@ -247,11 +257,27 @@ class RecordsPage(QWidget):
             if project is not None:
                 self._title.setText(str(self._scope_title(self._session.scope)))
 
-    def _on_machine(self) -> None:
+    def _on_machine(self, change: MachineChange) -> None:
+        """What a judge writes changes rows; which rows there are only in some lists, which are read beside the window."""
         project = self._session.project
+        if project is not None and change.is_quiet:
+            self.model.refresh()
+            wanted = self._wanted()
+            is_fixed = wanted["category_ids"] is None and wanted["state"] is None
+            if not is_fixed or wanted["unplaced"] or wanted["search"].strip():
+                if self.isVisible():
+                    self._session.reads.ask("failures", lambda db: (wanted, failure_ids(db, **wanted)), self._take)
+                else:
+                    self._is_stale = True
+            return
         if project is not None and self.by_model.count() - 1 != len(models(project.reader)):
             self._fill_models()
         self._reload_soon()
+
+    def _take(self, found: tuple[dict[str, Any], list[str]]) -> None:
+        """What was read beside the window, if it is still what is wanted."""
+        if found[0] == self._wanted():
+            self._show_ids(found[1])
 
     def _reload_soon(self) -> None:
         if self.isVisible():
@@ -385,6 +411,12 @@ class RecordsPage(QWidget):
         if project is not None and record_id is not None:
             detail = record_detail(project.reader, record_id)
             AnalysisDialog(detail, write=self._session.apply, parent=self).open()
+
+    def why(self) -> None:
+        """What wrote the analysis of the record that is read, and how."""
+        project, record_id = self._session.project, self._session.record_id
+        if project is not None and record_id is not None:
+            open_why(self._session, self.window(), lambda: record_detail(project.reader, record_id))
 
     def note(self) -> None:
         """Write a note on the record that is shown."""

@@ -1,7 +1,20 @@
 """The record pane: one failure whole, always at the right, the answer the largest thing in it."""
 
+from collections.abc import Callable
+
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QTextCursor
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QTextEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QStackedLayout,
+    QTextEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.empty import EmptyState
 from app.records.document import Colours, RecordDocument, evidence_spans
@@ -19,12 +32,15 @@ PARTS = (
 
 
 class RecordPane(QWidget):
-    """Shows the selected record; buttons jump to its parts."""
+    """Shows the selected record; buttons jump to its parts, and ask for an analysis where there is none."""
+
+    analyse_now = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
         self.detail: RecordDetail | None = None
+        self._shown: tuple[object, ...] = ()
         self.text = QTextEdit(self)
         self.text.setReadOnly(True)
         self.text.setAccessibleName(str(tr("Record")))
@@ -33,6 +49,13 @@ class RecordPane(QWidget):
             | self.text.textInteractionFlags().TextSelectableByKeyboard
         )
         self.text.document().setDocumentMargin(16)
+        self.text.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.text.customContextMenuRequested.connect(self._show_menu)
+        self._menu: Callable[[], QMenu] | None = None
+        self.now_button = QPushButton(str(tr("Analyse now (N)")), self)
+        self.now_button.setToolTip(str(tr("The judge takes this failure next, before all others (N)")))
+        self.now_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
+        self.now_button.clicked.connect(self.analyse_now)
         self._empty = EmptyState(self)
         self._evidence = QLabel(self)
         self._evidence.setForegroundRole(self._evidence.foregroundRole().PlaceholderText)
@@ -46,6 +69,8 @@ class RecordPane(QWidget):
             head.addWidget(button)
         head.addStretch(1)
         head.addWidget(self._evidence)
+        head.addWidget(self.now_button)
+        head.addStrut(self.now_button.sizeHint().height())  # the text stays where it is when the button goes
         full = QWidget(self)
         column = QVBoxLayout(full)
         column.setContentsMargins(0, 0, 0, 0)
@@ -73,16 +98,14 @@ class RecordPane(QWidget):
             self._layers.setCurrentIndex(0)
             return
         self._read(record_id)
-        self.text.verticalScrollBar().setValue(0)
 
     def refresh(self) -> None:
         """Read the record again, staying where one reads."""
         if self.detail is not None and self._session.project is not None:
-            place = self.text.verticalScrollBar().value()
-            self._read(self.detail.id)
-            self.text.verticalScrollBar().setValue(place)
+            self._read(self.detail.id, is_again=True)
 
-    def _read(self, record_id: str) -> None:
+    def _read(self, record_id: str, *, is_again: bool = False) -> None:
+        """Write the record; with `is_again` only where it is not as it is shown, and staying where one reads."""
         project = self._session.project
         assert project is not None
         try:
@@ -93,16 +116,36 @@ class RecordPane(QWidget):
         counted = next((a for a in detail.assignments if a.counts), None)
         category = project.tree.path(counted.category_id) if counted else str(tr("not placed yet"))
         scheme = self._session.theme.scheme
+        shown = (detail, category, scheme.name, self._session.theme.factor)
+        if is_again and shown == self._shown:
+            return
+        place = self.text.verticalScrollBar().value() if is_again else 0
+        self._shown = shown
         colours = Colours(scheme.text, scheme.muted, scheme.evidence, scheme.bad, scheme.good)
         self._document = RecordDocument(self.text.document(), colours, base=self._session.theme.font(size=1.05))
         self._document.write(detail, category=category, references=detail.correct_predictions)
         self.text.moveCursor(
             QTextCursor.MoveOperation.Start
         )  # writing took the cursor to the end, and the view with it
+        self.text.verticalScrollBar().setValue(place)
         self.detail = detail
         n = len(evidence_spans(detail))
         self._evidence.setText(str(trn("{n:,} quote found", "{n:,} quotes found", n)) if detail.analysis else "")
+        waits = detail.state in ("waiting", "engine_failed")
+        self.now_button.setVisible(waits and self._session.can_edit)
         self._layers.setCurrentIndex(1)
+
+    def set_menu(self, make: Callable[[], QMenu]) -> None:
+        """Where the commands of the context menu come from."""
+        self._menu = make
+
+    def _show_menu(self, point: QPoint) -> None:
+        menu = self.text.createStandardContextMenu(point)
+        if self._menu is not None:
+            menu.addSeparator()
+            menu.addActions(self._menu().actions())
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.text.viewport().mapToGlobal(point))
 
     def jump(self, part: str) -> None:
         """Scroll to a part of the record."""

@@ -41,7 +41,7 @@ class EditDialog(Dialog):
             self.members.addItem(item)
         self._count = QLabel(self)
         form = QFormLayout()
-        if row.kind != "place":
+        if not row.is_placing:
             form.addRow(str(tr("&Name")), self.name)
             form.addRow(str(tr("&Description")), self.description)
         else:
@@ -67,7 +67,7 @@ class EditDialog(Dialog):
         self._count.setText(str(trn("{n:,} failure goes along", "{n:,} failures go along", n)))
 
     def _accept(self) -> None:
-        place = self._row.kind == "place"
+        place = self._row.is_placing
         ruling = Ruling(
             proposal_id=self._row.id,
             verdict="edit",

@@ -26,9 +26,9 @@ from app.review.edit_dialog import EditDialog
 from app.session import Session
 from app.theme import HEADING
 from errormap_core.project.proposing import ProposalRow, pending_proposals, proposal_members
-from errormap_core.project.queries import failure_rows, totals
+from errormap_core.project.queries import Totals, failure_rows, totals
 from errormap_core.sentences import tr, trn
-from errormap_core.taxonomy.edits import Change
+from errormap_core.taxonomy.edits import Change, MachineChange
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
 
 SHOWN_MEMBERS = 200
@@ -67,6 +67,7 @@ class ReviewPage(QWidget):
         self.members.setSpacing(3)
         self.members.currentItemChanged.connect(self._on_member)
         self._members_title = QLabel(self)
+        self._members_title.setWordWrap(True)
         self._buttons: dict[str, QPushButton] = {}
         self._all = QPushButton(str(tr("Accept all  Ctrl+⏎")), self)
         self._all.clicked.connect(lambda _=False: self.accept_all())
@@ -104,7 +105,8 @@ class ReviewPage(QWidget):
         session.opened.connect(self.reload)
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
-        session.machine_changed.connect(lambda _: self.reload())
+        session.machine_changed.connect(self._on_machine)
+        session.counted.connect(lambda numbers, _: self._say_why(numbers) if not self._rows else None)
         session.proposal_selected.connect(self._follow)
         session.theme.changed.connect(self._restyle)
         self._restyle()
@@ -163,7 +165,7 @@ class ReviewPage(QWidget):
             self._session.select_proposal(None)
         self._layers.setCurrentIndex(1 if rows else 0)
         if not rows:
-            self._say_why()
+            self._say_why(totals(project.reader))
         for button in (*self._buttons.values(), self._all):
             button.setEnabled(self._session.can_edit)
         self.n_changed.emit(len(rows))
@@ -188,17 +190,22 @@ class ReviewPage(QWidget):
         self.list.blockSignals(False)
 
     def _title(self, row: ProposalRow) -> str:
-        if row.kind != "place":
+        if not row.is_placing:
             return row.name
         project = self._session.project
         assert project is not None
         category = project.tree.get(row.category_id or "")
         return str(tr("→ {name}", name=category.name if category else "?"))
 
-    def _say_why(self) -> None:
+    def _on_machine(self, change: MachineChange) -> None:
         project = self._session.project
-        assert project is not None
-        numbers = totals(project.reader)
+        if project is None or change.tables <= {"analysis", "judge_error"}:  # a judge proposes nothing
+            return
+        if change.is_quiet and pending_proposals(project.reader) == list(self._rows.values()):
+            return  # a run of a judge began or ended
+        self.reload()
+
+    def _say_why(self, numbers: Totals) -> None:
         do = getattr(self.window(), "do", None)
 
         def doing(command: str) -> Callable[[], object]:
@@ -247,15 +254,19 @@ class ReviewPage(QWidget):
     def _show(self, row: ProposalRow) -> None:
         project = self._session.project
         assert project is not None
-        place = row.kind == "place"
+        place = row.is_placing
         self._name.setText(self._title(row))
         named = tr("named by the judge") if row.named_by.startswith("judge") else tr("named from its typical members")
         about = tr("Place these failures") if place else tr("New category, {named}", named=named)
         n = trn("{n:,} failure", "{n:,} failures", row.n_subtree)
         above = self._rows.get(row.parent_id or "")
         under = tr(" · below “{name}”, which is accepted with it", name=above.name) if above else tr("")
+        # The score of a proposal to assign is the mean margin between its category and the next.
+        measured = tr("mean margin {score:.0%}", score=row.score)
+        if row.kind != "assign":
+            measured = tr("cohesion {score:.2f}", score=row.score)
         self._about.setText(
-            str(tr("{about} · {n} · cohesion {score:.2f}{under}", about=about, n=n, score=row.score, under=under))
+            str(tr("{about} · {n} · {measured}{under}", about=about, n=n, measured=measured, under=under))
         )
         self._description.setText(row.description)
         self._description.setVisible(bool(row.description))
@@ -266,7 +277,9 @@ class ReviewPage(QWidget):
         for record_id, _ in members:
             failure = rows.get(record_id)
             if failure is not None:
-                item = QListWidgetItem(f"{failure.error_title}\n{failure.error_summary}")
+                item = QListWidgetItem(
+                    f"{failure.error_title}\n{failure.error_summary}{self._certainty(row, record_id)}"
+                )
                 item.setData(Qt.ItemDataRole.UserRole, record_id)
                 item.setToolTip(f"{failure.dataset} · {failure.model} · {failure.example_id}")
                 self.members.addItem(item)
@@ -276,11 +289,28 @@ class ReviewPage(QWidget):
             "{n:,} failures go into it, the most typical first",
             row.n_members,
         )
+        if row.kind == "assign":
+            direct = trn("{n:,} failure goes into it", "{n:,} failures go into it, the surest first", row.n_members)
         below = tr("Its failures are in the proposals below it")
         self._members_title.setText(str(direct if row.n_members else below))
         if members and self.isVisible() and row.id != self._read:
             self._read = row.id
             self._session.select_record(members[0][0])
+
+    def _certainty(self, row: ProposalRow, record_id: str) -> str:
+        """How sure a proposal to assign is of one of its failures, on a line of its own; '' for other kinds."""
+        known = row.evidence.get("members", {}).get(record_id) if row.kind == "assign" else None
+        if known is None:
+            return ""
+        project = self._session.project
+        assert project is not None
+        second = project.tree.get(known["runner_up"] or "")
+        sure = tr("{share:.0%} sure", share=known["probability"])
+        if second is not None:
+            sure = tr(
+                "{sure} · next: {name}, {share:.0%}", sure=sure, name=second.name, share=known["runner_up_probability"]
+            )
+        return f"\n{sure}"
 
     def _members(self, row: ProposalRow) -> list[tuple[str, float | None]]:
         """Its own failures, then those of the proposals below it; at most SHOWN_MEMBERS."""
@@ -299,8 +329,8 @@ class ReviewPage(QWidget):
     def _on_change(self, change: Change) -> None:
         if change.tables() & {"decision", "category"}:
             self.reload()
-        elif not self._rows:  # the reason why there is none may have changed
-            self._say_why()
+        elif not self._rows and self._session.project is not None:  # the reason why there is none may have changed
+            self._say_why(totals(self._session.project.reader))
 
     def _on_closed(self) -> None:
         self._rows, self._items = {}, {}

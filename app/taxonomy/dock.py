@@ -19,7 +19,7 @@ from app.taxonomy.split_view import SplitView
 from app.taxonomy.tree_model import COUNT, DRAFT, ID_ROLE, NAME, SHARE, TreeModel
 from app.taxonomy.view import CategoryView, Filtered
 from errormap_core.errors import KnownError
-from errormap_core.project.queries import Totals, failure_rows, totals
+from errormap_core.project.queries import Totals, failure_rows, own_counts, totals
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import DeleteCategories, MoveCategories
@@ -107,7 +107,8 @@ class TaxonomyDock(QWidget):
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
-        session.machine_changed.connect(lambda _: self._recount.start(0))
+        session.machine_changed.connect(lambda change: None if change.is_quiet else self._recount.start(0))
+        session.counted.connect(self._show_counts)
         session.scope_changed.connect(self._follow_scope)
         session.record_selected.connect(self._mark)
         session.theme.changed.connect(self._restyle)
@@ -160,9 +161,14 @@ class TaxonomyDock(QWidget):
             self._session.select_categories(list(dict.fromkeys(tree.resolve(c.id).id for c in known)))
 
     def _count(self) -> None:
-        self.model.refresh_counts()
         project = self._session.project
-        numbers = None if project is None else totals(project.reader)
+        if project is None:
+            self._show_counts(None, {})
+        else:
+            self._show_counts(totals(project.reader), own_counts(project.reader))
+
+    def _show_counts(self, numbers: Totals | None, own: dict[str, int]) -> None:
+        self.model.refresh_counts(own, 0 if numbers is None else numbers.n_counted)
         self.beside.show_totals(numbers)
         self._hint(numbers)
 

@@ -14,7 +14,7 @@ from app.icons import icon
 from app.session import Session
 from errormap_core.project.proposing import ProposalRow, pending_proposals
 from errormap_core.sentences import tr, trn
-from errormap_core.taxonomy.edits import Change
+from errormap_core.taxonomy.edits import Change, MachineChange
 
 PROPOSAL_ROLE = Qt.ItemDataRole.UserRole
 
@@ -161,7 +161,7 @@ class ProposedModel(QAbstractItemModel):
 
 
 def _title(row: ProposalRow) -> str:
-    title = str(tr("→ {name}", name=row.name)) if row.kind == "place" else row.name
+    title = str(tr("→ {name}", name=row.name)) if row.is_placing else row.name
     return str(tr("{title} · skipped", title=title)) if row.verdict == "skip" else title
 
 
@@ -215,8 +215,9 @@ class ProposedPanel(QWidget):
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
-        session.machine_changed.connect(lambda _: self.follow())
+        session.machine_changed.connect(self._on_machine)
         session.proposal_selected.connect(self._select)
+        self._shown: list[ProposalRow] = []
         self.hide()
 
     def _on_opened(self) -> None:
@@ -232,6 +233,14 @@ class ProposedPanel(QWidget):
         if change.tables() & {"decision", "category"}:
             self.follow()
 
+    def _on_machine(self, change: MachineChange) -> None:
+        project = self._session.project
+        if project is None or change.tables <= {"analysis", "judge_error"}:  # a judge proposes nothing
+            return
+        if change.is_quiet and pending_proposals(project.reader) == self._shown:
+            return  # a run of a judge began or ended
+        self.follow()
+
     def follow(self) -> None:
         """Read again what waits."""
         self._is_following = True
@@ -242,6 +251,7 @@ class ProposedPanel(QWidget):
     def _pending(self) -> list[ProposalRow]:
         project = self._session.project
         rows = [] if project is None else pending_proposals(project.reader)
+        self._shown = rows
         self.n_pending = len(rows)
         self.title.setText(
             str(trn("{n:,} proposal, not in the totals", "{n:,} proposals, not in the totals", len(rows)))

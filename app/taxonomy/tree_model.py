@@ -185,10 +185,14 @@ class TreeModel(QAbstractItemModel):
 
     # Counts
 
-    def refresh_counts(self) -> None:
-        """Read the counts again and repaint the rows whose numbers moved."""
+    def refresh_counts(self, own: dict[str, int] | None = None, n_counted: int = 0) -> None:
+        """Show these counts, of each category itself and of all, or read them; repaints the rows whose numbers moved."""
         before, n_before = self._counts, self._n_counted
-        self._read_counts()
+        tree = self._tree()
+        if own is None or tree is None:
+            self._read_counts()
+        else:
+            self._counts, self._n_counted = subtree_counts(tree, own), n_counted
         for category_id in self._parents:
             if n_before != self._n_counted or before.get(category_id) != self._counts.get(category_id):
                 self.dataChanged.emit(self.index_of(category_id, COUNT), self.index_of(category_id, SHARE))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from errormap_core.cores import encoding
 from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence, tr
 
@@ -94,7 +95,8 @@ class SentenceEncoder:
         before = torch.get_num_threads()
         torch.set_num_threads(self._threads)
         try:
-            raw = model.encode(list(texts), batch_size=BATCH_SIZE, show_progress_bar=False, convert_to_numpy=True)
+            with encoding():
+                raw = model.encode(list(texts), batch_size=BATCH_SIZE, show_progress_bar=False, convert_to_numpy=True)
         finally:
             torch.set_num_threads(before)
         return unit_rows(raw)

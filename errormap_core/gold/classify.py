@@ -2,10 +2,10 @@
 
 A logistic regression on the vectors of analyses (embedding/words.py) learns from the gold analyses, and from each
 category's name and definition. A failure is never classified by a classifier that has seen the gold analysis of the same
-failure: folds are by failure.
+failure: folds are by failure, or by what failures are grouped by (examples).
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,18 +38,23 @@ class Stopped(Exception):
 
 
 class CategoryGuesser:
-    """Classifies texts about the gold's failures; `labels` are the gold categories' keys, one a failure.
+    """Classifies texts about failures; `labels` are the keys of categories, one a text that it learns from.
 
-    Raises Stopped where `cancelled` answers True while it learns.
+    Raises Stopped where `cancelled` answers True while it learns, ValueError where there is one group alone.
 
     Parameters
     ----------
-    vectors : ndarray of shape (n_failures, dim)
-        Embeddings of the gold analyses.
+    vectors : ndarray of shape (n_texts, dim)
+        Embeddings of the analyses that it learns from.
     labels : sequence of str
-        The category of each failure.
+        The category of each.
     defined : sequence of (str, ndarray of shape (dim,))
         Categories' keys with the embeddings of their definitions.
+    groups : sequence of hashable, optional
+        What each text is about. A text is never classified by a model that has seen another of its group. Without it
+        each text is a group of its own, by its number.
+    weights : sequence of float, optional
+        How much each text counts; 1 without it.
     """
 
     def __init__(
@@ -58,27 +63,48 @@ class CategoryGuesser:
         labels: Sequence[str],
         defined: Sequence[tuple[str, Vectors]],
         *,
+        groups: Sequence[Hashable] | None = None,
+        weights: Sequence[float] | None = None,
         cancelled: Cancelled = never_cancelled,
     ) -> None:
-        known, definitions_of = np.array(labels), np.stack([vector for _, vector in defined])
-        self._models: list[tuple[NDArray[np.int64], LogisticRegression]] = []
-        n = len(known)
-        with threadpool_limits(limits=1):  # so that the same gold gives the same figures, and the window has a core
-            for seen, held_out in KFold(min(N_FOLDS, n), shuffle=True, random_state=SEED).split(np.arange(n)):
-                if cancelled():
-                    raise Stopped
-                texts = np.concatenate([vectors[seen], definitions_of])
-                names = np.concatenate([known[seen], np.array([key for key, _ in defined])])
-                weights = np.repeat([1.0, DEFINITION_WEIGHT], [len(seen), len(defined)])
-                self._models.append((held_out, LogisticRegression(C=C, max_iter=2000).fit(texts, names, weights)))
+        self._vectors, self._labels = vectors, np.array(labels)
+        self._keys, self._definitions = np.array([key for key, _ in defined]), np.stack([vec for _, vec in defined])
+        self._weights = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+        of = list(range(len(labels)) if groups is None else groups)
+        distinct = list(dict.fromkeys(of))
+        place_of = {group: place for place, group in enumerate(distinct)}
+        codes = np.array([place_of[group] for group in of])
+        self._whole: LogisticRegression | None = None
+        self._models: list[LogisticRegression] = []
+        self._model_of: dict[Hashable, int] = {}
+        n = len(distinct)
+        for seen, held_out in KFold(min(N_FOLDS, n), shuffle=True, random_state=SEED).split(np.arange(n)):
+            if cancelled():
+                raise Stopped
+            self._model_of.update({distinct[place]: len(self._models) for place in held_out})
+            self._models.append(self._fit(np.flatnonzero(np.isin(codes, seen))))
 
-    def guess(self, vectors: Vectors, failures: Sequence[int]) -> list[str]:
-        """The category of each text, which is about the failure of that number in the gold."""
-        found = [""] * len(failures)
-        wanted = np.array(failures)
-        for held_out, model in self._models:
-            rows = np.flatnonzero(np.isin(wanted, held_out))
-            if len(rows):
-                for row, label in zip(rows, model.predict(vectors[rows]), strict=True):
-                    found[row] = str(label)
+    def guess(self, vectors: Vectors, groups: Sequence[Hashable]) -> list[str]:
+        """The category of each text, which is about the group beside it (the text's number where none were given).
+
+        What it learned nothing about is classified by a model that learned from everything.
+        """
+        found = [""] * len(groups)
+        rows_of: dict[int, list[int]] = {}
+        for row, group in enumerate(groups):
+            rows_of.setdefault(self._model_of.get(group, -1), []).append(row)
+        for number, rows in rows_of.items():
+            if number < 0 and self._whole is None:
+                self._whole = self._fit(np.arange(len(self._labels)))
+            model = self._whole if number < 0 else self._models[number]
+            assert model is not None
+            for row, label in zip(rows, model.predict(vectors[rows]), strict=True):
+                found[row] = str(label)
         return found
+
+    def _fit(self, seen: NDArray[np.int64]) -> LogisticRegression:
+        texts = np.concatenate([self._vectors[seen], self._definitions])
+        names = np.concatenate([self._labels[seen], self._keys])
+        weights = np.concatenate([self._weights[seen], np.full(len(self._keys), DEFINITION_WEIGHT)])
+        with threadpool_limits(limits=1):  # so that the same gold gives the same figures, and the window has a core
+            return LogisticRegression(C=C, max_iter=2000).fit(texts, names, weights)

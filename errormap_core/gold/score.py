@@ -4,25 +4,23 @@ What is compared, and how, is told in docs/gold.md; the result is made of plain 
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from errormap_core.embedding.encoder import Encoder, Vectors
-from errormap_core.embedding.words import Words, vectors_of_words
+from errormap_core.embedding.encoder import Encoder
+from errormap_core.gold import comparing
+from errormap_core.gold.classes import FEWEST_CLASSIFIED
 from errormap_core.gold.classify import CategoryGuesser, Stopped, definitions
+from errormap_core.gold.comparing import encode_said, goes_on
 from errormap_core.gold.files import Gold
 from errormap_core.gold.fitting import Failure, Fitted, fit_to_project
-from errormap_core.judge.evidence import find_evidence
-from errormap_core.measures.estimates import Span, agreement, clustering_agreement, mean, span_chance, span_f1
+from errormap_core.measures.estimates import clustering_agreement
 from errormap_core.project import scoring
 from errormap_core.project.scoring import Said, SourceAnalyses
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr, trn
 from errormap_core.tasks import Cancelled, Progress, never_cancelled
-
-FEWEST_CLASSIFIED = 20
-"""With fewer failures in gold categories than this no classifier is trained, and categories are not compared."""
 
 
 def score_project(
@@ -97,46 +95,12 @@ def _source(source: SourceAnalyses, fitted: Fitted, classes: "_Classes | None", 
 
 
 def _compare(pairs: Sequence[tuple[Failure, Said]], cancelled: Cancelled) -> dict[str, Any]:
-    same, kappa = agreement(
-        [failure.gold.analysis.verdict for failure, _ in pairs], [said.verdict for _, said in pairs]
-    )
     return {
-        "verdict": {"agreement": same.to_json(), "kappa": None if kappa is None else kappa.to_json()},
-        "evidence": _evidence(
-            (spans_of_error(f.said, f.output_text), spans_of_error(said, f.output_text), len(f.output_text))
-            for f, said in pairs
-            if _goes_on(cancelled)
+        "verdict": comparing.verdicts([f.gold.analysis.verdict for f, _ in pairs], [said.verdict for _, said in pairs]),
+        "evidence": comparing.evidence(
+            comparing.marked(f.said, said, f.output_text) for f, said in pairs if goes_on(cancelled)
         ),
     }
-
-
-def spans_of_error(said: Said, text: str) -> list[Span]:
-    """Where the evidence of what is not correct stands in the answer; each quote at its first place."""
-    found = set()
-    for criterion in said.required_criteria:
-        if criterion.get("quality") != "correct" and criterion.get("evidence"):
-            quote = criterion["evidence"]
-            at = text.find(quote)  # an answer may be a single character
-            found.update([(at, at + len(quote))] if at >= 0 else find_evidence(text, quote)[:1])
-    return sorted(found)
-
-
-def _evidence(spans: Iterable[tuple[list[Span], list[Span], int]]) -> dict[str, Any]:
-    """F1 of the characters that both mark, over the failures where the gold marks any."""
-    marked = [entry for entry in spans if entry[0]]
-    if not marked:
-        return {"f1": None, "without": 0}
-    chance = sum(span_chance(*entry) for entry in marked) / len(marked)
-    return {
-        "f1": mean([span_f1(*entry) for entry in marked], chance=chance).to_json(),
-        "without": sum(not theirs for _, theirs, _ in marked),
-    }
-
-
-def _goes_on(cancelled: Cancelled) -> bool:
-    if cancelled():
-        raise Stopped
-    return True
 
 
 def _second_pass(fitted: Fitted, cancelled: Cancelled) -> dict[str, Any] | None:
@@ -151,17 +115,8 @@ def _second_pass(fitted: Fitted, cancelled: Cancelled) -> dict[str, Any] | None:
         if failure.gold.category and again.category
     ]
     if both:
-        result |= _categories(fitted.gold, [ours for ours, _ in both], [theirs for _, theirs in both])
+        result |= comparing.categories(fitted.gold.top, [ours for ours, _ in both], [theirs for _, theirs in both])
     return result
-
-
-def _categories(gold: Gold, ours: Sequence[str], theirs: Sequence[str]) -> dict[str, Any]:
-    same, kappa = agreement(ours, theirs)
-    same_top, kappa_top = agreement([gold.top(key) for key in ours], [gold.top(key) for key in theirs])
-    return {
-        "category": {"agreement": same.to_json(), "kappa": None if kappa is None else kappa.to_json()},
-        "top_category": {"agreement": same_top.to_json(), "kappa": None if kappa_top is None else kappa_top.to_json()},
-    }
 
 
 class _Classes:
@@ -177,14 +132,10 @@ class _Classes:
         if len(placed) >= FEWEST_CLASSIFIED:
             keys, texts = zip(*definitions(fitted.gold), strict=True)
             vectors = encoder.encode(list(texts))
-            self._vectors = self._encode([failure.said for failure in placed])
+            self._vectors = encode_said(encoder, [failure.said for failure in placed])
             self._guesser = CategoryGuesser(
                 self._vectors, self._labels, list(zip(keys, vectors, strict=True)), cancelled=cancelled
             )
-
-    def _encode(self, said: Sequence[Said]) -> Vectors:
-        words = [Words(each.error_title, each.error_summary) for each in said]
-        return vectors_of_words(words, lambda texts: self._encoder.encode(list(texts)))
 
     def compare(self, pairs: Sequence[tuple[Failure, Said]]) -> dict[str, Any]:
         """Categories of what a source says, over the failures that the gold places and in which the source sees an error."""
@@ -194,15 +145,19 @@ class _Classes:
         if not known:
             return {"category": None, "top_category": None}
         numbers = [self._number[failure.record_id] for failure, _ in known]
-        guessed = self._guesser.guess(self._encode([said for _, said in known]), numbers)
-        return _categories(self._gold, [self._labels[number] for number in numbers], guessed)
+        guessed = self._guesser.guess(encode_said(self._encoder, [said for _, said in known]), numbers)
+        return comparing.categories(self._gold.top, [self._labels[number] for number in numbers], guessed)
 
     def ceiling(self) -> dict[str, Any] | None:
         """The same classifier on the gold's own words: as far as it can tell categories at all."""
         if self._guesser is None:
             return None
         guessed = self._guesser.guess(self._vectors, range(len(self._labels)))
-        return {"n": len(guessed), "encoder": self._encoder.name, **_categories(self._gold, self._labels, guessed)}
+        return {
+            "n": len(guessed),
+            "encoder": self._encoder.name,
+            **comparing.categories(self._gold.top, self._labels, guessed),
+        }
 
 
 # The tree

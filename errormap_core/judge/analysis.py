@@ -1,12 +1,11 @@
 """The analysis of one failure: its fields, their bounds, the JSON Schema that says so, and strict reading.
 
-The same bounds hold for what a judge may write (its grammar is made from the schema), for what a
-person writes, and for what is imported.
+The same bounds hold for what a judge may write, for what a person writes, and for what is imported.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from errormap_core.errors import KnownError
@@ -87,16 +86,6 @@ class Analysis:
     error_title: str
     verdict: Verdict
 
-    def without_contradiction(self) -> "Analysis":
-        """The same, but 'no_error' is 'error' where its own criteria name something missing or not correct.
-
-        The record failed by its dataset's threshold; that it is right after all takes a judge that says
-        so throughout.
-        """
-        if self.verdict == "no_error" and any(entry.quality != "correct" for entry in self.required_criteria):
-            return replace(self, verdict="error")
-        return self
-
     def to_json(self) -> dict[str, Any]:
         return {
             "required_criteria": [criterion.to_json() for criterion in self.required_criteria],
@@ -114,40 +103,42 @@ class Analysis:
             raise _wrong("required_criteria", tr("It must be a list of at most {n} criteria.", n=MOST_CRITERIA))
         if fields["verdict"] not in VERDICTS:
             raise _wrong("verdict", tr("It must be one of {choices}.", choices=", ".join(VERDICTS)))
+        fewest = 0 if fields["verdict"] == "no_error" else 1  # nothing is wrong: there is nothing to say of it
         return cls(
             required_criteria=tuple(
                 Criterion.from_json(entry, where=f"required_criteria[{place}]") for place, entry in enumerate(criteria)
             ),
-            error_summary=_text(fields["error_summary"], MAX_SUMMARY, where="error_summary", minimum=1),
-            error_title=_text(fields["error_title"], MAX_TITLE, where="error_title", minimum=1),
+            error_summary=_text(fields["error_summary"], MAX_SUMMARY, where="error_summary", minimum=fewest),
+            error_title=_text(fields["error_title"], MAX_TITLE, where="error_title", minimum=fewest),
             verdict=fields["verdict"],
         )
 
 
-def schema(max_criteria: int, *, for_judge: bool = False) -> dict[str, Any]:
+def schema(max_criteria: int) -> dict[str, Any]:
     """JSON Schema of an analysis with at most `max_criteria` criteria.
 
-    A judge has to list one at least and to say something in each text: small models write 'A' else.
-    The fields stand in the order in which a judge writes them: what is needed and found first, the
-    conclusion last.
+    The fields stand in the order in which a judge writes them: what is needed and found first, the conclusion last.
+    Where no error is found, there is nothing to say of it: summary and title may be empty then, and only then.
     """
-    fewest, short, middling = (1, 8, 16) if for_judge else (0, 1, 1)
-    return _closed(
-        required_criteria={
-            "type": "array",
-            "minItems": fewest,
-            "maxItems": max_criteria,
-            "items": {
-                "anyOf": [
-                    _criterion(short, {"const": True}, {"enum": list(QUALITIES)}, _string(MAX_EVIDENCE)),
-                    _criterion(short, {"const": False}, {"const": None}, {"const": ""}),
-                ]
+    said = {"error_summary": _string(MAX_SUMMARY, minimum=1), "error_title": _string(MAX_TITLE, minimum=1)}
+    return {
+        **_closed(
+            required_criteria={
+                "type": "array",
+                "maxItems": max_criteria,
+                "items": {
+                    "anyOf": [
+                        _criterion({"const": True}, {"enum": list(QUALITIES)}, _string(MAX_EVIDENCE)),
+                        _criterion({"const": False}, {"const": None}, {"const": ""}),
+                    ]
+                },
             },
-        },
-        error_summary=_string(MAX_SUMMARY, minimum=middling),
-        error_title=_string(MAX_TITLE, minimum=short),
-        verdict={"enum": list(VERDICTS)},
-    )
+            verdict={"enum": list(VERDICTS)},
+            error_summary=_string(MAX_SUMMARY),
+            error_title=_string(MAX_TITLE),
+        ),
+        "anyOf": [{"properties": {"verdict": {"const": "no_error"}}}, {"properties": said}],
+    }
 
 
 def published_schema() -> dict[str, Any]:
@@ -159,13 +150,6 @@ def published_schema() -> dict[str, Any]:
         "description": "What a correct answer needs, how the failed answer does on it, and the mistake that follows.",
         **schema(MOST_CRITERIA),
     }
-
-
-def longest_answer(max_criteria: int) -> int:
-    """Characters of the longest analysis that the schema allows, its field names included."""
-    names_of_criterion, names = 110, 90
-    strings = MAX_CRITERION + MAX_EVIDENCE + MAX_COMMENT
-    return max_criteria * (strings + names_of_criterion) + MAX_SUMMARY + MAX_TITLE + names
 
 
 def cleaned(value: Any) -> Any:
@@ -183,11 +167,9 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-def _criterion(
-    shortest: int, present: dict[str, Any], quality: dict[str, Any], evidence: dict[str, Any]
-) -> dict[str, Any]:
+def _criterion(present: dict[str, Any], quality: dict[str, Any], evidence: dict[str, Any]) -> dict[str, Any]:
     return _closed(
-        criterion=_string(MAX_CRITERION, minimum=shortest),
+        criterion=_string(MAX_CRITERION, minimum=1),
         present_in_wrong=present,
         quality=quality,
         evidence=evidence,

@@ -42,7 +42,9 @@ class JudgeInfo:
     """What a judge is. `identity` is what its answers depend on, the rest how this machine runs it.
 
     Sizes are in bytes, `n_ctx` in tokens; `gpu_layers` is the setting (-1 for all), `gpu_layers_asked`
-    what llama.cpp was given for it.
+    what llama.cpp was given for it. `weights` is 'as is', or the format of the copy that is used for speed; `thinking`
+    the most tokens that a model that thinks first may think, 0 for one that does not. `sequences` records are written
+    at once by each of `n_engines`.
     """
 
     name: str
@@ -57,6 +59,12 @@ class JudgeInfo:
     library: str
     system_info: str
     chat_template: str
+    thinking: int
+    sequences: int
+    batch: int
+    flash: int
+    weights: str
+    n_engines: int
     temperature: float
     seed: int
     prompt_id: str
@@ -74,6 +82,9 @@ class JudgeInfo:
             "temperature": self.temperature,
             "seed": self.seed,
             "context": self.n_ctx,
+            "template": self.chat_template,
+            "weights": self.weights,
+            "thinking": self.thinking,
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -82,18 +93,29 @@ class JudgeInfo:
 
 @dataclass(frozen=True, slots=True)
 class JudgeResult:
-    """An analysis and what it took; `text` is what the model wrote."""
+    """An analysis and what it took.
+
+    `text` is what the model wrote, `thinking` what it thought before. Of `prompt_tokens`, `reused_tokens` were evaluated
+    for an earlier record; `completion_tokens` were chosen by the model, `fed_tokens` demanded by the form. `seconds` is
+    from asking to answer, beside others. `shortened` tells what was left out of the record, None for nothing;
+    `prompt_hash` is the SHA-256 of the prompt's messages.
+    """
 
     analysis: Analysis
     prompt_tokens: int
     completion_tokens: int
     seconds: float
     text: str
+    thinking: str = ""
+    reused_tokens: int = 0
+    fed_tokens: int = 0
+    shortened: dict[str, Any] | None = None
+    prompt_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Parsed JSON of an answer that was forced to a schema, and what it took."""
+    """The parts of an answer of a form, and what it took."""
 
     value: Any
     prompt_tokens: int
@@ -122,21 +144,33 @@ class Cancelled(Exception):
 
 
 class Judge(Protocol):
-    """Anything that can say why an answer failed."""
+    """Anything that can say why an answer failed. Several records may be asked about at once, up to `capacity`."""
+
+    @property
+    def capacity(self) -> int: ...
 
     def describe(self) -> JudgeInfo: ...
 
-    def analyse(self, request: JudgeRequest, *, cancelled: tasks.Cancelled = tasks.never_cancelled) -> JudgeResult:
-        """Raises RecordFailed, Cancelled, or KnownError where the judge cannot work at all."""
+    def submit(self, request: JudgeRequest, *, is_urgent: bool = False) -> None:
+        """Ask about a record; `results` tells of it. An urgent one goes before all that wait.
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        schema: dict[str, Any],
-        max_tokens: int,
-        cancelled: tasks.Cancelled = tasks.never_cancelled,
+        Raises Cancelled, or KnownError where the judge cannot work at all.
+        """
+
+    def results(self, timeout: float) -> list[tuple[JudgeRequest, "JudgeResult | RecordFailed"]]:
+        """What came of records, waiting at most `timeout` seconds for the first. Raises as `submit` does."""
+
+    def withdraw(self) -> None:
+        """Drop every record that was asked about, within a second."""
+
+    def pause(self) -> None:
+        """Stop working until `resume`, within a second."""
+
+    def resume(self) -> None: ...
+
+    def name_category(
+        self, messages: Sequence[Message], *, cancelled: tasks.Cancelled = tasks.never_cancelled
     ) -> Completion:
-        """Answer a chat with JSON of that schema. Raises as `analyse` does."""
+        """The name and description of a group. Raises RecordFailed, Cancelled, KnownError."""
 
     def close(self) -> None: ...

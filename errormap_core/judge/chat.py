@@ -6,61 +6,75 @@ is filled with placeholders, and the pieces around them are the only ones in whi
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from errormap_core.judge.base import Message
 
 Render = Callable[[Sequence[Message]], str]
-"""Fills the model's chat template, an opened answer included. Raises ValueError where the template refuses."""
+"""Fills a chat template, an opened answer included. Raises ValueError where the template refuses."""
 
 Piece = tuple[str, bool]
 """A part of a prompt, and whether it is the template's own (control tokens count in it)."""
 
-OWN_TEMPLATE = "of the model"
-FOLDED_TEMPLATE = "of the model, instructions in the user's message"
+FOLDED = "instructions in the user's message"
 PLAIN_TEMPLATE = "plain"
 
 _PLACEHOLDER = re.compile(r"errormap content (\d+) of errormap")
 
 
-def prompt_pieces(messages: Sequence[Message], render: Render | None) -> tuple[list[Piece], str]:
-    """The prompt in pieces, and which of three templates it follows.
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A chat template that was filled once: what it writes before, between and after a system's and a user's message.
 
-    The model's own template where it takes all messages; else the same with the system's message at
-    the head of the user's (some templates refuse or drop a system's message); else, and for base
-    models that have none, the messages one after another and 'Report in JSON:'.
+    `name` says which it is. `is_folded`: it takes no system's message, whose text heads the user's then.
     """
-    if render is not None:
-        for given, name in ((list(messages), OWN_TEMPLATE), (_folded(messages), FOLDED_TEMPLATE)):
-            pieces = _through(given, render)
-            if pieces is not None:
-                return pieces, name
-    plain: list[Piece] = []
-    for message in messages:
-        plain += [(message["content"], False), ("\n\n", True)]
-    return [*plain, ("Report in JSON:\n", True)], PLAIN_TEMPLATE
+
+    name: str
+    parts: tuple[str, ...]
+    is_folded: bool = False
+
+    def pieces(self, messages: Sequence[Message]) -> list[Piece]:
+        """The prompt in pieces. Raises ValueError for messages that are not one of the system's and one of the user's."""
+        if [message["role"] for message in messages] != ["system", "user"]:
+            raise ValueError("a prompt has a system's and a user's message")
+        contents = [message["content"] for message in messages]
+        if self.is_folded:
+            contents = ["\n\n".join(contents)]
+        found: list[Piece] = [(self.parts[0], True)]
+        for content, after in zip(contents, self.parts[1:], strict=True):
+            found += [(content, False), (after, True)]
+        return [piece for piece in found if piece[0]]
+
+    @property
+    def end(self) -> str:
+        """What the template writes after the user's message: the beginning of the answer."""
+        return self.parts[-1]
 
 
-def _folded(messages: Sequence[Message]) -> list[Message]:
-    system = [message["content"] for message in messages if message["role"] == "system"]
-    rest = [message for message in messages if message["role"] != "system"]
-    if not rest:
-        return [{"role": "user", "content": "\n\n".join(system)}]
-    return [{"role": rest[0]["role"], "content": "\n\n".join([*system, rest[0]["content"]])}, *rest[1:]]
+PLAIN = Template(PLAIN_TEMPLATE, ("", "\n\n", "\n\nReport in JSON:\n"))
+"""For base models, which have no template, and for whoever wants none: the messages, and 'Report in JSON:'."""
 
 
-def _through(messages: Sequence[Message], render: Render) -> list[Piece] | None:
-    """None where the template refuses, or does not show each message once."""
+def template_of(render: Render, name: str) -> Template:
+    """A template from what renders messages: with a system's message if it takes one, else folded into the user's.
+
+    Some templates refuse a system's message or drop it. Raises ValueError where it does not show each message once,
+    with the reason that it gave.
+    """
+    reasons: list[str] = []
+    for roles, is_folded in ((("system", "user"), False), (("user",), True)):
+        try:
+            return Template(f"{name}, {FOLDED}" if is_folded else name, _parts(roles, render), is_folded)
+        except ValueError as error:
+            reasons.append(str(error))
+    raise ValueError("; ".join(dict.fromkeys(reasons)))
+
+
+def _parts(roles: Sequence[str], render: Render) -> tuple[str, ...]:
     marked: list[Message] = [
-        {"role": message["role"], "content": f"errormap content {number} of errormap"}
-        for number, message in enumerate(messages)
+        {"role": role, "content": f"errormap content {number} of errormap"} for number, role in enumerate(roles)
     ]
-    try:
-        parts = _PLACEHOLDER.split(render(marked))
-    except ValueError:
-        return None
-    if [int(number) for number in parts[1::2]] != list(range(len(messages))):
-        return None
-    pieces: list[Piece] = []
-    for place, part in enumerate(parts):
-        pieces.append((part, True) if place % 2 == 0 else (messages[int(part)]["content"], False))
-    return [piece for piece in pieces if piece[0]]
+    parts = _PLACEHOLDER.split(render(marked))
+    if [int(number) for number in parts[1::2]] != list(range(len(roles))):
+        raise ValueError("it does not show each message once")
+    return tuple(parts[::2])

@@ -1,42 +1,42 @@
-"""llama.cpp as the engine's process uses it: loading, prompts to tokens, answers forced to a schema.
+"""llama.cpp as the engine's process uses it: loading a model, its vocabulary and template, prompts to tokens.
 
 Only the engine's process imports this module.
 """
 
+import contextlib
 import ctypes
-import json
-import math
-import re
+import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import jinja2
 import llama_cpp
-import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from errormap_core.judge.base import Message
-from errormap_core.judge.chat import Piece, prompt_pieces
-from errormap_core.judge.writing import AnalysisWriter, Limits, Vocabulary, most_tokens
+from errormap_core.judge.chat import PLAIN, Piece, Template, template_of
+from errormap_core.judge.decoding import Decoder
+from errormap_core.judge.scheduling import Work
+from errormap_core.judge.vocabulary import Vocabulary
+from errormap_core.judge.writing import Limits, Writer, most_tokens
 
-LEAST_ROOM = 256
-"""Tokens that must be free for an answer; with less, a prompt is too long."""
+TEMPLATE_LIMIT_S = 5.0
+"""A template that has not filled itself in by then loops."""
 
-# The binding's own rule lets line breaks and control characters into strings, and halves of
-# surrogate pairs as escapes; a text that has to say something begins with a letter.
-_CHARACTER = r'[^"\\\x00-\x1F\x7F] | "\\" ["\\/]'
-_FIRST = r"[^\x00-\x40\x5B-\x60\x7B-\xBF]"
-
-_PAIR = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
-
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+THINKING_MARKS = (("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("<seed:think>", "</seed:think>"))
+"""How models that think first mark it; which of them, their chat template tells."""
 
 
 class LoadFailed(Exception):
     """llama.cpp could not load the model; the text is what it said."""
+
+
+class TemplateFailed(Exception):
+    """A chat template cannot be used; the text is why."""
 
 
 class TooLong(Exception):
@@ -48,239 +48,174 @@ class TooLong(Exception):
         self.n_room = n_room
 
 
-class EngineFault(Exception):
-    """llama.cpp gave up on one prompt."""
-
-
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model wrote; `is_whole` says whether the JSON was closed."""
+class Placement:
+    """How a model is run: see EngineSettings, which this is made of."""
 
-    text: str
-    is_whole: bool
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
+    threads: int
+    context: int
+    sequences: int
+    batch: int
+    flash: int
+    gpu_layers: int
+    main_gpu: int | None
     template: str
-
-
-@dataclass(frozen=True, slots=True)
-class Analysed:
-    """An analysis as JSON holds it. `prompt_tokens` were in the prompt, `reused_tokens` of them evaluated for an earlier one;
-    `completion_tokens` were chosen by the model, `fed_tokens` demanded by the form."""
-
-    value: dict[str, Any]
-    text: str
-    prompt_tokens: int
-    reused_tokens: int
-    completion_tokens: int
-    fed_tokens: int
-    seconds: float
+    thinking: int
 
 
 class Model:
-    """A loaded model with its context. No answer depends on those before it."""
+    """A loaded model.
 
-    def __init__(self, path: str, *, n_ctx: int, threads: int, gpu_layers: int, log: Callable[[], str]) -> None:
-        try:
-            self._llama: Any = llama_cpp.Llama(
-                path,
-                n_ctx=n_ctx,
-                n_threads=threads,
-                n_threads_batch=threads,
-                n_gpu_layers=gpu_layers,
-                verbose=False,
-            )
-        except (ValueError, RuntimeError, MemoryError, OSError, jinja2.TemplateError) as error:
-            raise LoadFailed(log() or f"{type(error).__name__}: {error}") from error
-        self._vocab = llama_cpp.llama_model_get_vocab(self._llama.model)
-        self.gpu_layers_asked = int(self._llama.model_params.n_gpu_layers)
+    Raises LoadFailed, and TemplateFailed for a chosen or an own template that fails or loops.
+    """
+
+    def __init__(self, path: str, placement: Placement, *, log: Callable[[], str]) -> None:
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = placement.gpu_layers if placement.gpu_layers >= 0 else 2**31 - 1
+        if placement.main_gpu is not None:
+            params.split_mode = llama_cpp.LLAMA_SPLIT_MODE_NONE
+            params.main_gpu = placement.main_gpu
+        llama_cpp.llama_backend_init()
+        self._model = llama_cpp.llama_model_load_from_file(path.encode(), params)
+        if not self._model:
+            raise LoadFailed(log() or "it gave no reason")
+        self.placement = placement
+        self.gpu_layers_asked = int(params.n_gpu_layers)
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         # llama.cpp gives a larger context than the model was made for if asked to; answers suffer there.
-        self.n_ctx = min(self._llama.n_ctx(), llama_cpp.llama_model_n_ctx_train(self._llama.model) or n_ctx)
-        has_template = "tokenizer.chat_template" in self._llama.metadata
-        self._formatter = self._chat_formatter() if has_template else None
-        self._grammars: dict[str, bytes] = {}
-        self._vocabulary: Vocabulary | None = None
-        self._kept: list[list[int]] = []
+        self.n_ctx = min(placement.context, llama_cpp.llama_model_n_ctx_train(self._model) or placement.context)
+        self.vocabulary = self._read_vocabulary()
+        own = llama_cpp.llama_model_chat_template(self._model, None)
+        self._own_template = own.decode("utf-8", "replace") if own else ""
+        self.template = self._template(placement.template)
+        self.thinking = self._thinking()
 
-    def template_name(self) -> str:
-        """Which chat template a system's and a user's message go through."""
-        messages: list[Message] = [{"role": role, "content": "x"} for role in ("system", "user")]
-        return prompt_pieces(messages, self._render if self._formatter else None)[1]
-
-    def answer(
-        self,
-        messages: Sequence[Message],
-        *,
-        schema: dict[str, Any],
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        is_cancelled: Callable[[], bool],
-    ) -> Answer | None:
-        """The model's answer in JSON of this schema, or None where it was cancelled.
-
-        Raises TooLong and EngineFault.
-        """
-        began = time.perf_counter()
-        pieces, template = prompt_pieces(messages, self._render if self._formatter else None)
-        prompt = self._tokens(pieces)
-        room = min(LEAST_ROOM, max_tokens)
-        if len(prompt) + room > self.n_ctx:
-            raise TooLong(len(prompt), room)
-        most = min(max_tokens, self.n_ctx - len(prompt))
-        self._forget()
-        sampler = ForcedSampler(self._llama, self._grammar(schema), temperature=temperature, seed=seed)
-        written = bytearray()
-        n_tokens, is_whole = 0, False
+    def decoder(self) -> Decoder:
+        """A context as it was asked for. Raises LoadFailed where there is not enough memory for it."""
+        placement = self.placement
         try:
-            for fed in self._fed(prompt, sampler):
-                if is_cancelled():
-                    return None
-                if fed is None:  # a part of the prompt
-                    continue
-                if llama_cpp.llama_vocab_is_eog(self._vocab, fed):
-                    is_whole = _is_json(written)
-                    break
-                n_tokens += 1
-                written += self._piece(fed)
-                # A base model may not know how to stop: the closed JSON is the end.
-                is_whole = written.rstrip().endswith(b"}") and _is_json(written)
-                if is_whole or n_tokens >= most:
-                    break
-        finally:
-            sampler.close()
-        return Answer(
-            text=written.decode("utf-8", "replace"),
-            is_whole=is_whole,
-            prompt_tokens=len(prompt),
-            completion_tokens=n_tokens,
-            seconds=time.perf_counter() - began,
-            template=template,
+            return Decoder(
+                self._model,
+                sequences=placement.sequences,
+                context=self.n_ctx,
+                batch=placement.batch,
+                threads=placement.threads,
+                flash=placement.flash,
+            )
+        except MemoryError as error:
+            raise LoadFailed(f"MemoryError: {error}") from error
+
+    def shared_decoder(self, sequences: int) -> Decoder:
+        """A context whose sequences share cells, for many continuations of one prompt."""
+        placement = self.placement
+        return Decoder(
+            self._model,
+            sequences=sequences,
+            context=self.n_ctx,
+            batch=placement.batch,
+            threads=placement.threads,
+            flash=placement.flash,
+            unified=True,
         )
 
-    def analyse(
+    def work(
         self,
+        key: int,
         messages: Sequence[Message],
         *,
-        own: int,
-        source: str,
-        limits: Limits,
-        temperature: float,
-        seed: int,
-        is_cancelled: Callable[[], bool],
-    ) -> Analysed | None:
-        """The model's analysis of one failure, or None where it was cancelled.
+        own: int = 0,
+        source: str = "",
+        form: str = "full",
+        limits: Limits | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+        is_urgent: bool = False,
+    ) -> tuple[Work, Writer]:
+        """What a scheduler takes, and the writer that tells what it took.
 
-        The last `own` characters of the last message are about this failure alone; what stands before them is shared
+        The last `own` characters of the last message are about this record alone; what stands before them is shared
         with others of its example, and is not evaluated again for those. `source` is the answer that is quoted.
 
-        Raises TooLong and EngineFault.
+        Raises TooLong.
         """
-        began = time.perf_counter()
-        pieces, _ = prompt_pieces(messages, self._render if self._formatter else None)
-        segments = [self._tokens(part, is_first=place == 0) for place, part in enumerate(_segments(pieces, own))]
+        segments = self.segments(messages, own=own)
         n_prompt = sum(map(len, segments))
-        if self._vocabulary is None:
-            self._vocabulary = self._read_vocabulary()
-        while limits.max_criteria > 1 and n_prompt + most_tokens(limits) > self.n_ctx:
+        limits = limits or Limits()
+        room = self.placement.thinking if self.thinking else 0
+        while limits.max_criteria > 1 and n_prompt + room + most_tokens(form, limits) > self.n_ctx:
             limits = replace(limits, max_criteria=limits.max_criteria - 1)  # as many criteria as there is room for
-        room = most_tokens(limits)
+        room += most_tokens(form, limits)
         if n_prompt + room > self.n_ctx:
             raise TooLong(n_prompt, room)
-        writer = AnalysisWriter(
-            self._vocabulary, source, limits=limits, instructions=segments[0], temperature=temperature, seed=seed
+        writer = Writer(
+            self.vocabulary,
+            source,
+            form=form,
+            limits=limits,
+            instructions=self.tokens([(messages[0]["content"], False)]),
+            temperature=temperature,
+            seed=seed,
         )
-        writing = writer.run()
-        try:
-            n_reused = self._recall(segments)
-            if is_cancelled():
-                return None
-            tokens = next(writing)
-            while True:
-                if is_cancelled():
-                    return None
-                self._eval(tokens)
-                logits = llama_cpp.llama_get_logits_ith(self._llama.ctx, -1)
-                tokens = writing.send(np.ctypeslib.as_array(logits, shape=(self._llama.n_vocab(),)))
-        except StopIteration as end:
-            value = end.value
-        except RuntimeError as error:
-            self._kept = []
-            raise EngineFault(str(error)) from error
-        return Analysed(
-            value=value,
-            text=b"".join(writer.written.text).decode("utf-8", "replace"),
-            prompt_tokens=n_prompt,
-            reused_tokens=n_reused,
-            completion_tokens=writer.written.n_sampled,
-            fed_tokens=writer.written.n_fed,
-            seconds=time.perf_counter() - began,
-        )
+        if self.thinking is None:
+            writing = writer.run()
+        else:
+            opening, closing = self.thinking
+            opened = self.template.end.rstrip().endswith(opening)
+            writing = writer.think(closing, opened=opened, opening=opening, most=self.placement.thinking)
+        return Work(key, segments, writing, is_urgent), writer
 
-    def _recall(self, segments: list[list[int]]) -> int:
-        """Bring the context to the end of the prompt; segments that it begins with already are kept. Returns their tokens.
+    def segments(self, messages: Sequence[Message], *, own: int) -> list[list[int]]:
+        """The tokens of a prompt: instructions, what the failures of an example share, what is this failure's alone."""
+        pieces = self.template.pieces(messages)
+        head = len(messages[0]["content"]) + len("\n\n") if self.template.is_folded else 0
+        parts = [self.tokens(part, is_first=place == 0) for place, part in enumerate(_segments(pieces, own, head))]
+        return [part for part in parts if part]
 
-        A segment is evaluated from its own beginning in every case, so that what is kept is to the bit what would be
-        made anew, and no answer depends on the one before.
-        """
-        same = 0
-        while same < min(len(self._kept), len(segments) - 1) and self._kept[same] == segments[same]:
-            same += 1
-        n_kept = sum(map(len, segments[:same]))
-        memory = llama_cpp.llama_get_memory(self._llama.ctx)
-        if not same or not llama_cpp.llama_memory_seq_rm(memory, 0, n_kept, -1):
-            self._forget()
-            same = n_kept = 0
-        self._llama.n_tokens = n_kept
-        self._kept = segments[:same]
-        for segment in segments[same:]:
-            self._eval(segment)
-            self._kept = [*self._kept, segment]
-        return n_kept
-
-    def _eval(self, tokens: Sequence[int]) -> None:
-        for start in range(0, len(tokens), self._llama.n_batch):
-            self._llama.eval(tokens[start : start + self._llama.n_batch])
-
-    def _read_vocabulary(self) -> Vocabulary:
-        n = int(self._llama.n_vocab())
-        pieces = [
-            b""
-            if llama_cpp.llama_vocab_is_control(self._vocab, token) or llama_cpp.llama_vocab_is_eog(self._vocab, token)
-            else self._piece(token)
-            for token in range(n)
-        ]
-        return Vocabulary(pieces, lambda text: self._llama.tokenize(text.encode(), add_bos=False, special=False))
-
-    def _fed(self, prompt: list[int], sampler: "ForcedSampler") -> Iterator[int | None]:
-        """Feed the prompt (None after each batch), then each chosen token once it was asked for the next."""
-        try:
-            for start in range(0, len(prompt), self._llama.n_batch):
-                self._llama.eval(prompt[start : start + self._llama.n_batch])
-                yield None
-            while True:
-                token = sampler.next_token()
-                yield token
-                self._llama.eval([token])
-        except RuntimeError as error:
-            raise EngineFault(str(error)) from error
-
-    def _forget(self) -> None:
-        self._llama.reset()
-        self._kept = []
-        memory = llama_cpp.llama_get_memory(self._llama.ctx)
-        if memory is not None:
-            llama_cpp.llama_memory_clear(memory, False)
-
-    def _tokens(self, pieces: Sequence[tuple[str, bool]], *, is_first: bool = True) -> list[int]:
+    def tokens(self, pieces: Sequence[Piece], *, is_first: bool = False) -> list[int]:
+        """Tokens of pieces; control tokens count in those of the template only. With `is_first`, a beginning of text
+        is put before them where the model wants one."""
         tokens: list[int] = []
         for text, is_template in pieces:
-            tokens += self._llama.tokenize(text.encode("utf-8", "replace"), add_bos=False, special=is_template)
+            tokens += self._tokenize(text, parse_special=is_template)
         bos = llama_cpp.llama_vocab_bos(self._vocab)
         if is_first and llama_cpp.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
             tokens.insert(0, bos)
         return tokens
+
+    def close(self) -> None:
+        llama_cpp.llama_model_free(self._model)
+
+    # Vocabulary
+
+    def _tokenize(self, text: str, *, parse_special: bool) -> list[int]:
+        data = text.encode("utf-8", "replace")
+        size = len(data) + 8
+        while True:
+            buffer = (ctypes.c_int32 * size)()
+            n = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, size, False, parse_special)
+            if n >= 0:
+                return list(buffer[:n])
+            size = -n
+
+    def _read_vocabulary(self) -> Vocabulary:
+        pieces: list[bytes] = []
+        marks: dict[str, int] = {}
+        ends: list[int] = []
+        for token in range(int(llama_cpp.llama_vocab_n_tokens(self._vocab))):
+            is_end = llama_cpp.llama_vocab_is_eog(self._vocab, token)
+            is_mark = is_end or llama_cpp.llama_vocab_is_control(self._vocab, token)
+            pieces.append(b"" if is_mark else self._piece(token))
+            if is_mark:
+                marks[self._token_text(token)] = token
+            if is_end:
+                ends.append(token)
+        return Vocabulary(
+            pieces,
+            lambda text: self._tokenize(text, parse_special=False),
+            tokenize_marks=lambda text: self._tokenize(text, parse_special=True),
+            marks=marks,
+            ends=ends,
+        )
 
     def _piece(self, token: int) -> bytes:
         size = 64
@@ -291,130 +226,128 @@ class Model:
                 return buffer.raw[:n]
             size = -n
 
-    def _grammar(self, schema: dict[str, Any]) -> bytes:
-        text = json.dumps(schema)
-        if text not in self._grammars:
-            self._grammars[text] = grammar_for(text).encode()
-        return self._grammars[text]
-
-    def _chat_formatter(self) -> Any:
-        return Jinja2ChatFormatter(
-            template=self._llama.metadata["tokenizer.chat_template"],
-            eos_token=self._token_text(llama_cpp.llama_vocab_eos(self._vocab)),
-            bos_token=self._token_text(llama_cpp.llama_vocab_bos(self._vocab)),
-        )
-
     def _token_text(self, token: int) -> str:
         return "" if token < 0 else str(llama_cpp.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace"))
 
-    def _render(self, messages: Sequence[Message]) -> str:
-        assert self._formatter is not None
+    # Templates
+
+    def _template(self, wanted: str) -> Template:
+        """The template that was asked for: '' is the model's own if it has one, 'none' is none, else a file with a
+        template of Jinja's, or one that llama.cpp knows by name."""
+        if wanted == "none" or (not wanted and not self._own_template):
+            return PLAIN
         try:
-            return str(self._formatter(messages=list(messages)).prompt)
-        except (jinja2.TemplateError, TypeError) as error:
-            raise ValueError(str(error)) from error
+            if not wanted:
+                return template_of(self._jinja(self._own_template), "of the model")
+            if Path(wanted).suffix in (".jinja", ".jinja2", ".j2", ".txt"):
+                text = Path(wanted).read_text(encoding="utf-8")
+                digest = hashlib.sha256(text.encode()).hexdigest()[
+                    :8
+                ]  # answers depend on what it says, not on its name
+                return template_of(self._jinja(text), f"file {Path(wanted).name} {digest}")
+            return template_of(lambda messages: _built_in(wanted, messages), f"{wanted} of llama.cpp")
+        except (ValueError, OSError) as error:
+            raise TemplateFailed(str(error)) from error
+
+    def _jinja(self, text: str) -> Callable[[Sequence[Message]], str]:
+        def render(messages: Sequence[Message]) -> str:
+            try:
+                formatter = Jinja2ChatFormatter(
+                    template=text,
+                    eos_token=self._token_text(llama_cpp.llama_vocab_eos(self._vocab)),
+                    bos_token=self._token_text(llama_cpp.llama_vocab_bos(self._vocab)),
+                )
+                with _limited(TEMPLATE_LIMIT_S):
+                    return str(formatter(messages=cast(Any, list(messages))).prompt)
+            except _TooSlow as error:
+                raise ValueError(f"it did not end within {TEMPLATE_LIMIT_S:.0f} seconds") from error
+            except (
+                jinja2.TemplateError,
+                TypeError,
+                KeyError,
+                IndexError,
+                AttributeError,
+                ArithmeticError,
+                RecursionError,
+                MemoryError,
+            ) as error:
+                raise ValueError(f"{type(error).__name__}: {error}") from error
+
+        return render
+
+    def _thinking(self) -> tuple[str, str] | None:
+        """The marks of this model's thinking, None where it does not think."""
+        for opening, closing in THINKING_MARKS:
+            if closing in self._own_template or opening in self.template.end:
+                return opening, closing
+        return None
 
 
-class ForcedSampler:
-    """Chooses tokens that a grammar allows.
+class _TooSlow(Exception):
+    """Raised in a thread that takes too long."""
 
-    A token is chosen without the grammar first and kept where the grammar takes it, which it mostly
-    does; only otherwise is the whole vocabulary checked, which takes about as long as a small model
-    takes for a token. At temperature 0 both ways choose the same token.
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Ends a block of Python code that runs for too long, by raising _TooSlow in it; works where signals may not be used."""
+    lock = threading.Lock()
+    is_over = False
+    thread = threading.get_ident()
+
+    def interrupt() -> None:
+        with lock:
+            if not is_over:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_TooSlow))
+                time.sleep(0.05)  # it is raised before the block can end
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            is_over = True
+        timer.cancel()
+
+
+def _segments(pieces: Sequence[Piece], own: int, head: int = 0) -> list[list[Piece]]:
+    """The prompt in three: what all share, what the failures of one example share, what is this failure's alone.
+
+    `head` characters of the last content are instructions, `own` characters at its end are about this failure.
     """
-
-    def __init__(self, llama: Any, grammar: bytes, *, temperature: float, seed: int) -> None:
-        self._context = llama.ctx
-        vocab = llama_cpp.llama_model_get_vocab(llama.model)
-        self._grammar = llama_cpp.llama_sampler_init_grammar(vocab, grammar, b"root")
-        if not self._grammar:
-            raise EngineFault("llama.cpp does not take the grammar of the schema")
-        self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-        if temperature <= 0:
-            parts = [llama_cpp.llama_sampler_init_greedy()]
-        else:
-            parts = [
-                llama_cpp.llama_sampler_init_top_k(40),
-                llama_cpp.llama_sampler_init_top_p(0.95, 1),
-                llama_cpp.llama_sampler_init_temp(temperature),
-                llama_cpp.llama_sampler_init_dist(seed & 0xFFFFFFFF),
-            ]
-        for part in parts:
-            llama_cpp.llama_sampler_chain_add(self._chain, part)
-        self._candidates = np.zeros(llama.n_vocab(), _CANDIDATE)
-        self._one = np.zeros(1, _CANDIDATE)
-
-    def next_token(self) -> int:
-        """The next token, which the grammar has then taken. Raises EngineFault where it allows none."""
-        logits = llama_cpp.llama_get_logits_ith(self._context, -1)
-        self._fill(logits)
-        token = self._choose()
-        if not self._allows(token):
-            self._fill(logits)
-            array = _array(self._candidates)
-            llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))
-            if not np.isfinite(self._candidates["logit"]).any():
-                raise EngineFault("the grammar of the schema allows no token of this model")
-            token = self._choose()
-        llama_cpp.llama_sampler_accept(self._grammar, token)
-        return token
-
-    def close(self) -> None:
-        llama_cpp.llama_sampler_free(self._chain)
-        llama_cpp.llama_sampler_free(self._grammar)
-
-    def _fill(self, logits: Any) -> None:
-        n = len(self._candidates)
-        self._candidates["id"] = np.arange(n, dtype=np.int32)
-        self._candidates["logit"] = np.ctypeslib.as_array(logits, shape=(n,))
-
-    def _choose(self) -> int:
-        array = _array(self._candidates)
-        llama_cpp.llama_sampler_apply(self._chain, ctypes.byref(array))
-        return int(array.data[array.selected].id)
-
-    def _allows(self, token: int) -> bool:
-        self._one["id"] = token
-        self._one["logit"] = 1.0
-        array = _array(self._one)
-        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))
-        return not math.isinf(float(self._one["logit"][0]))
-
-
-def grammar_for(schema_text: str) -> str:
-    """llama.cpp's grammar for a JSON Schema whose texts are bounded and of one line.
-
-    Texts with a minLength begin with a letter (of any script), so that a model cannot fill them with
-    blanks, marks or figures alone.
-    """
-    grammar = str(json_schema_to_gbnf(schema_text))
-    grammar, n_replaced = re.subn(r"(?m)^char ::= .*$", lambda _: f"char ::= {_CHARACTER}", grammar)
-    if n_replaced:
-        grammar = grammar.replace('"\\"" char ', '"\\"" first ') + f"\nfirst ::= {_FIRST}\n"
-    # Constants come with characters beyond the first plane as two halves, which llama.cpp takes for two characters.
-    return _PAIR.sub(lambda pair: rf"\U{ord(json.loads(chr(34) + pair[0] + chr(34))):08x}", grammar)
-
-
-def _segments(pieces: Sequence[Piece], own: int) -> list[list[Piece]]:
-    """The prompt in three: what all share, what the failures of one example share, what is this failure's alone."""
     last = max(place for place, (_, is_template) in enumerate(pieces) if not is_template)
     content = pieces[last][0]
-    cut = max(0, len(content) - own)
-    parts = [list(pieces[:last]), [(content[:cut], False)], [(content[cut:], False), *pieces[last + 1 :]]]
+    cut = max(head, len(content) - own)
+    parts = [
+        [*pieces[:last], (content[:head], False)],
+        [(content[head:cut], False)],
+        [(content[cut:], False), *pieces[last + 1 :]],
+    ]
     return [part for part in parts if any(text for text, _ in part)]
 
 
-def _array(candidates: "np.ndarray[Any, np.dtype[Any]]") -> Any:
-    data = candidates.ctypes.data_as(llama_cpp.llama_token_data_p)
-    return llama_cpp.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)
+def _built_in(name: str, messages: Sequence[Message]) -> str:
+    """A template that llama.cpp knows by name. Raises ValueError where it knows none of that name."""
+    if name not in built_in_templates():
+        raise ValueError(f"llama.cpp has no template “{name}”; it has {', '.join(built_in_templates())}")
+    chat = (llama_cpp.llama_chat_message * len(messages))(
+        *(llama_cpp.llama_chat_message(m["role"].encode(), m["content"].encode()) for m in messages)
+    )
+    size = 1 << 16
+    buffer = ctypes.create_string_buffer(size)
+    n = llama_cpp.llama_chat_apply_template(name.encode(), chat, len(messages), True, buffer, size)
+    if not 0 <= n <= size:
+        raise ValueError(f"llama.cpp could not fill its template “{name}”")
+    return buffer.raw[:n].decode("utf-8", "replace")
 
 
-def _is_json(written: bytes | bytearray) -> bool:
-    try:
-        json.loads(written)
-    except ValueError:
-        return False
-    return True
+def built_in_templates() -> list[str]:
+    """Names of the chat templates that llama.cpp has."""
+    n = llama_cpp.llama_chat_builtin_templates(None, 0)
+    names = (ctypes.c_char_p * n)()
+    llama_cpp.llama_chat_builtin_templates(names, n)
+    return sorted(name.decode() for name in names if name)
 
 
 def supports_gpu() -> bool:

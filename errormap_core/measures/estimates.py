@@ -62,32 +62,60 @@ def share(successes: Sequence[bool], *, chance: float | None = None) -> Estimate
     return Estimate(sum(successes) / n, float(found.low), float(found.high), chance, n)
 
 
-def mean(values: Sequence[float], *, chance: float | None = None) -> Estimate:
-    """Mean with a percentile bootstrap interval over items. Raises ValueError for no item."""
+def mean(values: Sequence[float], *, chance: float | None = None, clusters: Labels | None = None) -> Estimate:
+    """Mean with a percentile bootstrap interval over items. Raises ValueError for no item.
+
+    `clusters` names for each item what it belongs to (answers to one example): those are drawn whole then.
+    """
     data = np.asarray(values, dtype=np.float64)
     if not len(data):
         raise ValueError("a mean of nothing")
-    low, high = _bootstrap(len(data), lambda rows: float(data[rows].mean()))
+    low, high = _bootstrap(len(data), lambda rows: float(data[rows].mean()), clusters)
     return Estimate(float(data.mean()), low, high, chance, len(data))
 
 
-def agreement(ours: Labels, theirs: Labels) -> tuple[Estimate, Estimate | None]:
+def similarity(ours: NDArray[Any], theirs: NDArray[Any], clusters: Labels) -> Estimate:
+    """Mean cosine of rows beside each other, both of shape (n, dim) with rows of length 1.
+
+    Chance is the mean over all pairs of rows from different clusters, exactly, and None where there is one cluster
+    alone; the interval is a bootstrap over clusters. Raises ValueError for no row.
+    """
+    a, b = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
+    if a.shape != b.shape or len(a) != len(clusters):
+        raise ValueError("two arrays of one shape, and a cluster for each row")
+    if not len(a):
+        raise ValueError("a mean of nothing")
+    codes, _ = _codes(clusters, clusters)
+    k = int(codes.max()) + 1
+    sums_a, sums_b = np.zeros((k, a.shape[1])), np.zeros((k, b.shape[1]))
+    np.add.at(sums_a, codes, a)
+    np.add.at(sums_b, codes, b)
+    n_pairs = len(a) ** 2 - int((np.bincount(codes, minlength=k) ** 2).sum())
+    apart = float(sums_a.sum(axis=0) @ sums_b.sum(axis=0) - (sums_a * sums_b).sum())
+    return mean((a * b).sum(axis=1).tolist(), chance=apart / n_pairs if n_pairs else None, clusters=clusters)
+
+
+def agreement(ours: Labels, theirs: Labels, *, clusters: Labels | None = None) -> tuple[Estimate, Estimate | None]:
     """Share of items with the same label, and Cohen's kappa (Cohen 1960), which is 0 for chance.
 
     The share's chance is what the two distributions of labels give. Where both sides give every item one and the same
     label, kappa is not defined and None. Its interval is a percentile bootstrap over items, of the resamples for which
-    it is defined, and missing where those are the fewer. Raises ValueError for no item.
+    it is defined, and missing where those are the fewer. With `clusters` those are drawn whole, for the share too,
+    whose interval is Wilson's else. Raises ValueError for no item.
     """
     if len(ours) != len(theirs) or not ours:
         raise ValueError("two lists of as many labels, and at least one")
     a, b = _codes(ours, theirs)
     k = int(max(a.max(), b.max())) + 1
     expected = float((np.bincount(a, minlength=k) / len(a)) @ (np.bincount(b, minlength=k) / len(b)))
-    same = share([bool(equal) for equal in a == b], chance=expected)
+    if clusters is None:
+        same = share([bool(equal) for equal in a == b], chance=expected)
+    else:
+        same = mean((a == b).astype(float).tolist(), chance=expected, clusters=clusters)
     value = _kappa(a, b)
     if np.isnan(value):
         return same, None
-    low, high = _bootstrap(len(a), lambda rows: _kappa(a[rows], b[rows]))
+    low, high = _bootstrap(len(a), lambda rows: _kappa(a[rows], b[rows]), clusters)
     return same, Estimate(value, low, high, 0.0, len(a))
 
 
@@ -230,11 +258,25 @@ def _f1(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return 1.0 if total == 0 else 2 * int((a & b).sum()) / total
 
 
-def _bootstrap(n: int, statistic: Callable[[NDArray[np.int64]], float]) -> tuple[float | None, float | None]:
+def _bootstrap(
+    n: int, statistic: Callable[[NDArray[np.int64]], float], clusters: Labels | None = None
+) -> tuple[float | None, float | None]:
+    """Percentile interval of a statistic of row numbers; whole clusters are drawn where there are any."""
+    if clusters is None:
+        members: list[NDArray[np.int64]] | None = None
+    else:
+        codes, _ = _codes(clusters, clusters)
+        members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1]) if n else []
+        n = len(members)
     if n < FEWEST:
         return None, None
     rng = np.random.default_rng(SEED)
-    drawn = np.array([statistic(rng.integers(0, n, n)) for _ in range(N_RESAMPLES)])
+
+    def rows() -> NDArray[np.int64]:
+        chosen = rng.integers(0, n, n)
+        return chosen if members is None else np.concatenate([members[cluster] for cluster in chosen])
+
+    drawn = np.array([statistic(rows()) for _ in range(N_RESAMPLES)])
     drawn = drawn[~np.isnan(drawn)]
     if len(drawn) < N_RESAMPLES / 2:
         return None, None

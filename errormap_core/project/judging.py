@@ -3,6 +3,9 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from sqlite_utils import Database
@@ -187,3 +190,54 @@ def _folded(text: str) -> str:
 def _is_bare(folded: str, folded_answer: str) -> bool:
     rest = folded.replace(folded_answer, " ") if folded_answer else folded
     return len(_WORD.findall(rest)) < FEWEST_WORDS or len(_WORD.findall(folded)) < FEWEST_WORDS
+
+
+def examples_of(db: Database, record_ids: Collection[str]) -> set[tuple[str, str]]:
+    """The examples (dataset, example_id) that these records are answers to."""
+    rows = db.execute(
+        "SELECT DISTINCT dataset, example_id FROM record WHERE id IN (SELECT value FROM json_each(?))",
+        [json.dumps(sorted(record_ids))],
+    )
+    return {(str(dataset), str(example)) for dataset, example in rows.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSpeed:
+    """What `n` earlier analyses of a judge took: means a record. `seconds` is of the clock, whatever ran beside."""
+
+    n: int
+    seconds: float
+    completion_tokens: float
+    fed_tokens: float
+
+
+MOST_EARLIER = 200
+
+
+def earlier_speed(db: Database, run_id: str, *, threads: int, sequences: int) -> EarlierSpeed | None:
+    """Of the latest analyses of a run that were made in the same way; None where there are none.
+
+    The clock's time between one analysis and the next, breaks of more than ten times the median left out.
+    """
+    rows = db.execute(
+        """SELECT created_at, json_extract(details, '$.completion_tokens'), json_extract(details, '$.fed_tokens')
+        FROM analysis WHERE source_id = ? AND json_extract(details, '$.threads') = ?
+            AND json_extract(details, '$.sequences') = ? ORDER BY created_at DESC LIMIT ?""",
+        [run_id, threads, sequences, MOST_EARLIER],
+    ).fetchall()
+    if len(rows) < 2:
+        return None
+    times = sorted(datetime.fromisoformat(row[0]).timestamp() for row in rows)
+    gaps = sorted(after - before for before, after in pairwise(times))
+    usual = [gap for gap in gaps if gap <= 10 * max(0.001, gaps[len(gaps) // 2])]
+    return EarlierSpeed(
+        n=len(rows),
+        seconds=sum(usual) / len(usual),
+        completion_tokens=sum(row[1] or 0 for row in rows) / len(rows),
+        fed_tokens=sum(row[2] or 0 for row in rows) / len(rows),
+    )
+
+
+def is_record(db: Database, record_id: str) -> bool:
+    """Whether there is a record of this id."""
+    return db.execute("SELECT 1 FROM record WHERE id = ?", [record_id]).fetchone() is not None

@@ -18,7 +18,7 @@ from errormap_core.sentences import tr
 class ProposalRow:
     """A proposal as lists show it.
 
-    `category_id` and `name` are those of the category of a 'place' proposal; `n_members` go into it directly,
+    `category_id` and `name` are those of the category of a 'place' or 'assign' proposal; `n_members` go into it directly,
     `n_subtree` with those of the proposals below it; `verdict` is None or 'skip' for a pending one; `depth` is 0
     at the top.
     """
@@ -36,6 +36,11 @@ class ProposalRow:
     evidence: dict[str, Any]
     verdict: str | None
     depth: int
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether its failures go into a category that is there."""
+        return self.kind in ("place", "assign")
 
 
 _LATEST_FIRST = "ORDER BY r.finished_at DESC, s.rowid DESC"
@@ -174,6 +179,36 @@ def placed_words(db: Database) -> list[tuple[str, str, str]]:
         JOIN category c ON c.id = x.category_id AND c.reserved IS NULL
         WHERE x.counted = 1 ORDER BY x.record_id"""
     return [(c, title, summary) for c, title, summary in db.execute(sql)]
+
+
+def decided_pairs(db: Database) -> set[tuple[str, str]]:
+    """(record id, category id) of what 'assign' proposals said and a person decided, skipped ones apart."""
+    sql = """SELECT m.record_id, json_extract(p.arguments, '$.category_id')
+        FROM decision d JOIN proposal p ON p.id = d.proposal_id JOIN proposal_member m ON m.proposal_id = p.id
+        WHERE p.kind = 'assign' AND d.verdict IN ('accept', 'edit', 'reject')"""
+    return {(record_id, category_id) for record_id, category_id in db.execute(sql)}
+
+
+def record_texts(db: Database, record_id: str) -> tuple[str, str]:
+    """A record's task and answer."""
+    task, answer = db.execute("SELECT input_text, output_text FROM record WHERE id = ?", [record_id]).fetchone()
+    return task, answer
+
+
+def kept_scores(db: Database, scored_by: str) -> dict[str, dict[str, float]]:
+    """What judges' scores of names were in runs that were scored in this way: by analysis id, by name."""
+    sql = """SELECT result FROM run WHERE kind = 'propose' AND result IS NOT NULL
+        AND json_extract(parameters, '$.scored_by') = ? ORDER BY started_at"""
+    kept: dict[str, dict[str, float]] = {}
+    for (text,) in db.execute(sql, [scored_by]):
+        for analysis_id, scores in json.loads(text).get("scores", {}).items():
+            kept.setdefault(analysis_id, {}).update(scores)
+    return kept
+
+
+def keep_scores(db: Database, run_id: str, scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Keep a run's scores while it goes on; to be called inside writing()."""
+    db.execute("UPDATE run SET result = ? WHERE id = ?", [_json({"scores": scores}), run_id])
 
 
 # The cache of embeddings

@@ -67,3 +67,44 @@ def counted_categories(db: Database, record_ids: Sequence[str]) -> dict[str, str
     sql = """SELECT record_id, category_id FROM assignment
         WHERE counted = 1 AND record_id IN (SELECT value FROM json_each(?))"""
     return dict(db.execute(sql, [json.dumps(list(record_ids))]).fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which example a record answers, by which model, and its answer."""
+
+    dataset: str
+    example_id: str
+    model: str
+    output_text: str
+
+
+def places(db: Database, record_ids: Collection[str]) -> dict[str, Place]:
+    """What these records answer, by record id, in the order of dataset, example, model and attempt."""
+    sql = """SELECT id, dataset, example_id, model, output_text FROM record
+        WHERE id IN (SELECT value FROM json_each(?)) ORDER BY dataset, example_id, model, attempt"""
+    return {row[0]: Place(*row[1:]) for row in db.execute(sql, [json.dumps(sorted(record_ids))])}
+
+
+def written_by_people(db: Database) -> dict[str, Said]:
+    """What people say of records, by record id: the analysis that counts, of the present content, where a person wrote it."""
+    sql = """SELECT f.record_id, a.verdict, a.required_criteria, a.error_title, a.error_summary
+        FROM failure f JOIN analysis a ON a.id = f.analysis_id JOIN source s ON s.id = a.source_id
+        WHERE s.kind = 'annotator' ORDER BY f.record_id"""
+    return {row[0]: Said(row[1], json.loads(row[2]), row[3], row[4]) for row in db.execute(sql)}
+
+
+def placed_by_people(db: Database) -> dict[str, str]:
+    """Category of the failures that a person placed by hand, and whose placement counts, by record id."""
+    sql = """SELECT a.record_id, a.category_id FROM assignment a JOIN source s ON s.id = a.source_id
+        WHERE a.counted = 1 AND s.kind = 'annotator' ORDER BY a.record_id"""
+    return dict(db.execute(sql).fetchall())
+
+
+def analysed_by(db: Database, run_ids: Collection[str]) -> set[str]:
+    """The failures of which each of these runs has an analysis of the present content."""
+    sql = """SELECT f.record_id FROM failure f JOIN record r ON r.id = f.record_id
+        JOIN analysis a ON a.record_id = r.id AND a.record_hash = r.content_hash
+        WHERE a.source_id IN (SELECT value FROM json_each(?)) GROUP BY f.record_id HAVING count(*) = ?"""
+    wanted = sorted(set(run_ids))
+    return {row[0] for row in db.execute(sql, [json.dumps(wanted), len(wanted)])}

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from errormap_core.judge.base import Judge, Message, RecordFailed
 from errormap_core.judge.prompts import Prompt, load_prompt
@@ -25,16 +24,7 @@ SHOWN_TO_JUDGE = 6
 """Typical members that the judge is shown; with MOST_MEMBER_WORDS they fit a context of 1,024 tokens."""
 
 MOST_MEMBER_WORDS = 60
-MAX_TOKENS = 160
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 60},
-        "description": {"type": "string", "minLength": 1, "maxLength": 240},
-    },
-    "required": ["name", "description"],
-    "additionalProperties": False,
-}
+FIELDS = ("name", "description")
 
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _WORD = re.compile(r"[^\W\d_][\w'’-]+")
@@ -144,14 +134,14 @@ def name_by_judge(
 
     try:
         asked = naming_messages(members)
-        answer = judge.complete(asked, schema=SCHEMA, max_tokens=MAX_TOKENS, cancelled=cancelled).value
+        answer = judge.name_category(asked, cancelled=cancelled).value
     except RecordFailed as failed:
         return instead(failed.code)
     if not isinstance(answer, dict):
         return instead("no object")
     name = clean_name(str(answer.get("name", "")))
     description = cut_words(str(answer.get("description", "")), MOST_DESCRIPTION_WORDS + 10)
-    if not name or name_key(name) in SCHEMA["properties"]:  # a small model fills a field with its own name
+    if not name or name_key(name) in FIELDS:  # a small model fills a field with its own name
         return instead("no name")
     if name_key(name) in taken:
         return instead("name taken")

@@ -200,4 +200,5 @@ def _accept_place(desk: _Desk, proposal: ProposalFacts, ruling: Ruling) -> str:
 ACCEPT: Mapping[str, Callable[[_Desk, ProposalFacts, Ruling], str]] = {
     "create": _accept_create,
     "place": _accept_place,
+    "assign": _accept_place,
 }

@@ -141,3 +141,8 @@ class MachineChange:
     """Machines added rows (records, analyses, proposals ...) to these tables."""
 
     tables: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a judge wrote, and nothing else: failures have analyses now, and none came or went."""
+        return self.tables <= {"analysis", "judge_error", "run"}

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,17 @@ import pytest
 from errormap_core.errors import KnownError
 from errormap_core.judge import model_file
 from errormap_core.judge.base import JudgeRequest
-from errormap_core.judge.diagnose import MOST_DEATHS, default_judge, diagnose
+from errormap_core.judge.diagnose import MOST_DEATHS, diagnose
 from errormap_core.judge.engine import EngineSettings
 from errormap_core.judge.llama_judge import LlamaJudge
 from errormap_core.judge.model_file import embedded_model_path
+from errormap_core.judge.starting import default_judge
 from errormap_core.project import counting, judging
 from errormap_core.project.lease import project_lease
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr
 from errormap_core.settings import UserSettings
+from errormap_core.tasks import Steering
 from errormap_core.taxonomy.operations import MarkRecords, SetChoice
 from tests.core.building import add_records
 from tests.fakes import FakeJudge
@@ -207,31 +210,60 @@ def test_saving_twice_changes_nothing(project: Project, failures: list[str]) -> 
     assert before[0][0] == key
 
 
-def test_the_real_judge_loses_one_record_when_its_engine_is_killed(project: Project) -> None:
+def test_killing_the_real_engine_loses_no_record(project: Project) -> None:
+    """Killed in the middle, with several records in flight; each is analysed once all the same."""
     rows = [
         {"example_id": f"e{i}", "input_text": f"What is {i} + 2?", "output_text": f"It is {i * 2}."} for i in (1, 3, 4)
     ]
     add_records(project, rows)
-    with LlamaJudge(EngineSettings(embedded_model_path(), threads=1, context=1024), max_criteria=1) as judge:
+    settings = EngineSettings(embedded_model_path(), threads=1, context=1024, sequences=2)
+    with LlamaJudge(settings, max_criteria=1) as judge:
         killed: list[int] = []
+        asked: list[bool] = []
 
-        def kill_in_the_first_record() -> bool:
-            if len(asked) == 4 and not killed:
-                assert judge.engine_pid is not None
-                killed.append(judge.engine_pid)
-                os.kill(judge.engine_pid, signal.SIGKILL)
+        def kill_once() -> bool:
+            if len(asked) == 3 and not killed:
+                killed.extend(judge.engine_pids)
+                os.kill(killed[0], signal.SIGKILL)
             asked.append(True)
             return False
 
-        asked: list[bool] = []
-        steps = list(diagnose(project, judge, cancelled=kill_in_the_first_record))
+        steps = list(diagnose(project, judge, cancelled=kill_once))
+        assert judge.n_deaths == 1
     assert killed
-    assert steps[-1].counts["failed_by_code"] == {"engine_died": 1}
-    assert steps[-1].counts["analysed"] == 2
+    assert steps[-1].counts["failed"] == 0
+    assert steps[-1].counts["analysed"] == 3
+    assert project.db.execute("SELECT count(*) FROM analysis").fetchone() == (3,)
     result = run_row(project)["result"]
     assert result["prompt_tokens"] > 200
     assert result["judge"]["model_file"].endswith(".gguf")
-    assert project.db.execute("SELECT count(*) FROM judge_error WHERE code = 'engine_died'").fetchone() == (1,)
+    [details] = project.db.execute("SELECT details FROM analysis LIMIT 1").fetchone()
+    assert {"prompt_hash", "text", "sequences", "fed_tokens"} <= set(json.loads(details))
+
+
+def test_what_somebody_looks_at_goes_first(project: Project, failures: list[str]) -> None:
+    order = judging.failures_to_analyse(project.db, "")
+    judge, steering = FakeJudge(), Steering()
+    for step in diagnose(project, judge, steering=steering):
+        if step.done == 2:
+            steering.first([order[-1], "no such record", order[0]])
+    assert judge.analysed[2] == order[-1]
+    assert sorted(judge.analysed) == sorted(failures), "each once"
+
+
+def test_a_paused_run_waits_and_goes_on(project: Project, failures: list[str]) -> None:
+    judge, steering = FakeJudge(), Steering()
+    notes = []
+    for step in diagnose(project, judge, steering=steering):
+        notes.append((step.done, step.counts.get("paused")))
+        if step.done == 3 and step.counts.get("paused") is None:
+            steering.pause()
+        if step.counts.get("paused"):
+            assert judge.is_paused
+            threading.Timer(0.3, steering.resume).start()
+    assert notes.count((3, True)) == notes.count((3, False)) == 1
+    assert notes[-1] == (8, None)
+    assert states(project) == {"analysed": 8}
 
 
 def test_the_default_judge_is_what_the_settings_name(project: Project, tmp_path: Path) -> None:

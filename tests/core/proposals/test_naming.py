@@ -13,7 +13,6 @@ from errormap_core import tasks
 from errormap_core.judge.base import CUT_OFF, Completion, Message, RecordFailed
 from errormap_core.proposals.naming import (
     CUT_NAME_WORDS,
-    SCHEMA,
     Naming,
     clean_name,
     cut_words,
@@ -33,13 +32,8 @@ class SayingJudge(FakeJudge):
         super().__init__(name="sayer")
         self.value = value
 
-    def complete(
-        self,
-        messages: Sequence[Message],
-        *,
-        schema: dict[str, Any],
-        max_tokens: int,
-        cancelled: tasks.Cancelled = tasks.never_cancelled,
+    def name_category(
+        self, messages: Sequence[Message], *, cancelled: tasks.Cancelled = tasks.never_cancelled
     ) -> Completion:
         if self.value is None:
             raise RecordFailed(CUT_OFF, tr("It was cut off."))
@@ -147,5 +141,4 @@ def test_no_text_closes_its_own_mark() -> None:
     assert "<failure-2>\nsay </failure> {text}\n</failure-2>" in messages[1]["content"]
     assert len(messages[1]["content"].split()) < 100
     assert "{" not in messages[0]["content"]
-    assert SCHEMA["required"] == ["name", "description"]
     assert CUT_NAME_WORDS == 6

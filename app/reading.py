@@ -1,0 +1,82 @@
+"""Reading a project beside the window's thread: what takes long in a large project while machines write into it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from errormap_core.errors import KnownError
+from errormap_core.project.reading import ReadThread
+
+_T = TypeVar("_T")
+
+REST = 4
+"""So many times as long as a question took, it is not asked again: reading takes a fifth of a core at most."""
+
+
+class Reads(QObject):
+    """Answers questions by key, one after the other, beside the window's thread, in which the answers come.
+
+    A question that is asked again before its answer came is answered once more, as it was asked last. None is answered
+    after `close`.
+    """
+
+    _read = Signal(int, str, object, float)  # session of reading, key, answer, seconds it took
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._session = 0
+        self._thread: ReadThread | None = None
+        self._asked: dict[str, Callable[[Any], None]] = {}  # under way, and who waits for it
+        self._next: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {}
+        self._resting: dict[str, QTimer] = {}
+        self._read.connect(self._on_read)
+
+    def open(self, path: Path) -> None:
+        """Read this project from now on."""
+        self.close()
+        session = self._session
+        self._thread = ReadThread(path, lambda key, answer, seconds: self._read.emit(session, key, answer, seconds))
+
+    def close(self) -> None:
+        """Read no more; waits for what is being read, so that the project can be closed."""
+        self._session += 1
+        self._asked.clear()
+        self._next.clear()
+        for timer in self._resting.values():
+            timer.stop()
+            timer.deleteLater()
+        self._resting.clear()
+        if self._thread is not None:
+            self._thread.close()
+            self._thread = None
+
+    def ask(self, key: str, read: Callable[[Any], _T], then: Callable[[_T], None]) -> None:
+        """Have `read` answered with a connection to the project, and `then` called with the answer."""
+        if self._thread is None:
+            return
+        if key in self._asked or key in self._resting:
+            self._next[key] = (read, then)
+            return
+        self._asked[key] = then
+        self._thread.ask(key, read)
+
+    def _on_read(self, session: int, key: str, answer: Any, seconds: float) -> None:
+        if session != self._session or key not in self._asked:
+            return
+        then = self._asked.pop(key)
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.timeout.connect(lambda: self._on_rested(key))
+        self._resting[key] = timer
+        timer.start(round(seconds * REST * 1000))
+        if not isinstance(answer, KnownError):  # a file that cannot be read just now is told where it is polled
+            then(answer)
+
+    def _on_rested(self, key: str) -> None:
+        timer = self._resting.pop(key, None)
+        if timer is not None:
+            timer.deleteLater()
+        if key in self._next:
+            self.ask(key, *self._next.pop(key))

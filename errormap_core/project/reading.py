@@ -1,0 +1,62 @@
+"""Reading a project on a thread of its own, with a connection of its own: what takes long in a large project."""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from errormap_core.errors import KnownError
+from errormap_core.project import files
+from errormap_core.sentences import tr
+
+Read = Callable[[Database], Any]
+"""A question: what is read of a project."""
+
+Tell = Callable[[str, Any, float], None]
+"""Takes a question's key, its answer (or the KnownError that it ended with) and the seconds it took; called on the thread."""
+
+
+class ReadThread:
+    """Answers questions one after the other until it is closed."""
+
+    def __init__(self, path: Path, tell: Tell) -> None:
+        self._path = path
+        self._tell = tell
+        self._asked: queue.SimpleQueue[tuple[str, Read] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def ask(self, key: str, read: Read) -> None:
+        self._asked.put((key, read))
+
+    def close(self) -> None:
+        """End after what is being read now; waits for that, so that the project can be closed."""
+        self._asked.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        db: Database | None = None
+        try:
+            while (question := self._asked.get()) is not None:
+                key, read = question
+                began = time.perf_counter()
+                answer: Any
+                try:
+                    with files.told(self._path):
+                        db = db or files.connect(self._path, read_only=True)
+                        answer = read(db)
+                except KnownError as error:
+                    answer = error
+                except sqlite3.Error as error:
+                    answer = KnownError(
+                        tr("The project cannot be read ({reason}).", reason=error), where=str(self._path)
+                    )
+                self._tell(key, answer, time.perf_counter() - began)
+        finally:
+            if db is not None:
+                db.close()
