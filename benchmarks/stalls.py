@@ -12,7 +12,7 @@ IDLE_S = 5
 MOST_S = 0.05
 """No stall may be longer while the judge runs: what takes less is not felt."""
 
-TRIES = 3
+TRIES = 5
 """Other work on the machine only ever makes stalls longer: the best of so many counts."""
 
 _WATCH = """
@@ -34,26 +34,27 @@ window.resize(1440, 900)
 window.show()
 window.session.open(project)
 window.show_page("records")
-gaps, last = [], 0.0
+gaps, last, worked = [], 0.0, 0.0
 timer = QTimer()
 timer.setInterval(5)
 
 def tick():
-    global last
-    now = time.perf_counter()
-    gaps.append(now - last)
-    last = now
+    global last, worked
+    now, own = time.perf_counter(), time.thread_time()
+    gaps.append((now - last, own - worked))
+    last, worked = now, own
 
 def watch(until):
-    global last
+    global last, worked
     gaps.clear()
-    last = time.perf_counter()
+    last, worked = time.perf_counter(), time.thread_time()
     timer.start()
     loop = QEventLoop()
     until(loop)
     loop.exec()
     timer.stop()
-    return max(0.001, max(gaps) - 0.005)  # the timer itself waits so long
+    longest = max(0.001, max(gap for gap, _ in gaps) - 0.005)  # the timer itself waits so long
+    return longest, max(own for _, own in gaps)
 
 def judge(loop):
     window.session.tasks.finished.connect(lambda job: QTimer.singleShot(1500, loop.quit))  # what came is shown, too
@@ -63,27 +64,29 @@ timer.timeout.connect(tick)
 watch(lambda loop: QTimer.singleShot(1500, loop.quit))
 idle = watch(lambda loop: QTimer.singleShot(idle_s * 1000, loop.quit))
 busy = watch(judge)
-print(idle, busy)
+print(idle[0], *busy)
 window.close()
 """
 
 
-def longest(folder: Path) -> tuple[float, float]:
-    """Longest stalls in seconds of the idle window and of the same window while the embedded judge works on the sample."""
+def longest(folder: Path) -> tuple[float, float, float]:
+    """Longest stalls in seconds: of the idle window; of the same window while the embedded judge works on the sample; and
+    what the window's thread itself worked at most meanwhile, which other work on the machine makes no longer."""
     words = [sys.executable, "-c", _WATCH, str(folder), str(N_JUDGED), str(IDLE_S)]
     places = {"ERRORMAP_STUDIO_CONFIG": str(folder), "ERRORMAP_STUDIO_CACHE": str(folder / "cache")}
     environment = {**os.environ, **places, "QT_QPA_PLATFORM": "offscreen"}
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
-    idle, busy = map(float, done.stdout.split()[-2:])
-    return idle, busy
+    idle, busy, own = map(float, done.stdout.split()[-3:])
+    return idle, busy, own
 
 
 def run(folder: Path) -> list[str]:
     """One line with the ratio. Raises AssertionError where the window stalls while the judge works."""
-    found: list[tuple[float, float]] = []
-    while len(found) < TRIES and (not found or min(found, key=lambda pair: pair[1])[1] > MOST_S):
+    found: list[tuple[float, float, float]] = []
+    while len(found) < TRIES and (not found or min(found, key=lambda times: times[1])[1] > MOST_S):
         found.append(longest(folder))
-    idle, busy = min(found, key=lambda pair: pair[1])
+    idle, busy, own = min(found, key=lambda times: times[1])
     said = line("the longest stall of the window while the judge runs", busy, idle, "the idle window", aim=10)
+    said = f"{said} ({own * 1000:.0f} ms of work of its own at most)"
     assert busy <= MOST_S, f"{said}: more than {MOST_S * 1000:.0f} ms"
     return [f"{said}; at most {MOST_S * 1000:.0f} ms"]

@@ -86,7 +86,10 @@ def test_from_results_to_an_atlas(window: Window, tmp_path: Path, qtbot: Any) ->
     dialog_judge.limit.setValue(N_JUDGED)
     dialog_judge._start()
     [running] = window.session.tasks.running()
-    qtbot.waitUntil(lambda: running.progress is not None and running.progress.done >= 2, timeout=2 * MINUTES)
+    qtbot.waitUntil(  # measuring the model comes first where that was not done here yet
+        lambda: running.progress is not None and running.progress.stage == "judge" and running.progress.done >= 2,
+        timeout=2 * MINUTES,
+    )
     window.records.next()  # the list answers while the judge works
     with qtbot.waitSignal(window.session.tasks.finished, timeout=MINUTES):
         window.do("judge.stop")
