@@ -48,7 +48,7 @@ class Killer(threading.Thread):
 
 @pytest.mark.soak
 def test_the_engine_may_be_killed_at_any_moment(project: Project, model: Path) -> None:
-    n_records = 240 if SOAK else 6
+    n_records = 320 if SOAK else 6
     rows = [
         {
             "example_id": f"e{n // 2}",
