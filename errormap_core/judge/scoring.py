@@ -251,7 +251,7 @@ def prompt_segments(
     """The tokens of a prompt whose answer begins with `opening`: what all share, then what is this prompt's alone."""
     pieces = template.pieces(messages)
     if template.name == PLAIN_TEMPLATE:
-        pieces[-1] = ("\n", True)  # instead of what asks for a report in JSON
+        pieces[-1] = ("\n", True)  # instead of what asks for a report
     last = max(place for place, (_, is_template) in enumerate(pieces) if not is_template)
     content = pieces[last][0]
     cut = max(0, len(content) - own)

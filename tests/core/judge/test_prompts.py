@@ -162,5 +162,5 @@ def test_a_template_that_shows_nothing_is_told() -> None:
 
 def test_a_model_without_a_template_gets_plain_text() -> None:
     text = "".join(text for text, _ in PLAIN.pieces(MESSAGES))
-    assert text.endswith("Report in JSON:\n")
+    assert text.endswith("Report:\n")
     assert MESSAGES[0]["content"] in text
