@@ -1,8 +1,10 @@
 """Clustering of vectors into a tree of groups; what fits nowhere is left over. Pure functions of arrays.
 
-A group is split while that is allowed and the split is clear; splitting.py says how. Identical vectors are one point
-that occurs several times, so that a judge who repeats itself makes no dense spots. The result depends on the vectors,
-their order and the seed alone: it runs on one thread, because sums over several end in other digits.
+The finest groups come first: those of partition.py, or of Ward's method where there are few points. Where they are more
+than one level may hold, they are joined by Ward's method on their mean directions, level by level. Identical vectors are one
+point that occurs several times, so that a judge who repeats itself makes no dense spots. The result depends on the vectors
+and the seed alone: points are taken in the order of their content, and it runs on one thread, because sums over several
+end in other digits.
 """
 
 import math
@@ -11,13 +13,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from errormap_core.proposals.splitting import Labels, Vectors, split
+from errormap_core.proposals.partition import partition
+from errormap_core.proposals.splitting import (
+    FEWEST_FOR_GRAPH,
+    Labels,
+    Vectors,
+    best_number,
+    measures,
+    neighbour_graph,
+    split,
+    ward_cut,
+)
 from errormap_core.tasks import Cancelled, never_cancelled
 
-METHOD = "ward+spectral"
-VERSION = 1
+METHOD = "leiden consensus, ward"
+VERSION = 2
 
 CLEAR = 0.1
 """Least mean silhouette of a split. Points without any structure stay below it."""
@@ -95,7 +108,7 @@ def cluster(
     min_size : int
         Smaller groups are dissolved.
     n_groups : int, optional
-        Exactly so many at the top before small ones are dissolved, for measuring.
+        About so many of the finest groups, before small ones are dissolved, for measuring.
 
     Raises Stopped where `cancelled` answers True.
     """
@@ -111,9 +124,8 @@ def cluster(
         pause=_pause(cancelled),
     )
     with threadpool_limits(limits=1):
-        parts, other = worker.divide(np.arange(n), n_groups=n_groups)
-        groups = tuple(worker.group(part, depth - 1) for part in parts)
-    return Clustering(_largest_first(groups), tuple(sorted(other.tolist())))
+        groups, other = worker.groups(n_groups, depth)
+    return Clustering(groups, tuple(sorted(other.tolist())))
 
 
 def centroid_of(vectors: Vectors) -> Vectors:
@@ -149,17 +161,71 @@ class _Clusterer:
     seed: int
     pause: Callable[[], None]
 
-    def group(self, rows: NDArray[np.int64], levels: int) -> Group:
-        """A group of these rows with what it can be split into, `levels` deep."""
+    def groups(self, n_groups: int | None, depth: int) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
+        """The groups at the top with those below them, and the rows that fit into none."""
+        rows = np.arange(len(self.vectors))
+        self.pause()
+        first, point_of, copies = _distinct(self.vectors)
+        points = self.vectors[first]
+        limit = max(2, math.ceil(SHARE_OF_GROUPS * len(rows)))
+        graph = None
+        if len(points) < FEWEST_FOR_GRAPH:
+            found = split(
+                points,
+                copies,
+                max_groups=min(limit, self.max_categories**depth),
+                n_groups=n_groups,
+                min_size=self.min_size,
+                pause=self.pause,
+            )
+        else:
+            graph = neighbour_graph(points)
+            found = partition(
+                points,
+                graph,
+                copies,
+                max_groups=limit,
+                n_groups=n_groups,
+                min_size=self.min_size,
+                seed=self.seed,
+                pause=self.pause,
+            )
+        labels: Labels = np.zeros(len(points), np.int64)
+        if found is not None and (n_groups is not None or found.silhouette >= CLEAR):
+            labels = found.labels
+        kept = self._settle(rows, labels[point_of])
+        parts = [rows[kept == label] for label in np.unique(kept[kept >= 0])]
+        place = _Places(points, graph, copies, point_of)
+        return self._arranged(parts, depth, place), rows[kept < 0]
+
+    def _arranged(self, parts: list[NDArray[np.int64]], levels: int, place: "_Places") -> tuple[Group, ...]:
+        """Groups of these finest ones, `levels` deep; one below another only where there are several."""
+        if not parts:
+            return ()
+        most = min(self.max_categories, max(2, math.ceil(SHARE_OF_GROUPS * sum(map(len, parts)))))
+        if len(parts) <= most:
+            return _largest_first(tuple(self._group(part, ()) for part in parts))
+        means = np.stack([centroid_of(self.vectors[part]) for part in parts])
+        cut = ward_cut(means)
+        best = best_number(most, lambda k: place.measures(parts, cut(k), min_size=self.min_size, pause=self.pause))
+        joined = cut(best)
+        made = []
+        for label in range(int(joined.max()) + 1):
+            here = [parts[i] for i in np.flatnonzero(joined == label)]
+            rows = np.sort(np.concatenate(here))
+            below = (
+                self._arranged(here, levels - 1, place)
+                if levels > 1 and len(here) > 1 and self._may_split(rows)
+                else ()
+            )
+            made.append(self._group(rows, below if len(below) > 1 else ()))
+        return _largest_first(tuple(made))
+
+    def _group(self, rows: NDArray[np.int64], children: tuple[Group, ...]) -> Group:
         vectors = self.vectors[rows]
         centroid = centroid_of(vectors)
         similarity = np.clip(vectors.astype(np.float64) @ centroid.astype(np.float64), 0, 1)
         order = np.lexsort((rows, -similarity.round(6)))  # equal ones in their own order
-        children: tuple[Group, ...] = ()
-        if levels > 0 and self._may_split(rows):
-            parts, _ = self.divide(rows)
-            if len(parts) > 1:
-                children = _largest_first(tuple(self.group(part, levels - 1) for part in parts))
         return Group(
             members=tuple(rows[order].tolist()),
             confidences=tuple(similarity[order].round(6).tolist()),
@@ -167,29 +233,6 @@ class _Clusterer:
             centroid=centroid,
             cohesion=round(cohesion_of(vectors), 6),
         )
-
-    def divide(
-        self, rows: NDArray[np.int64], *, n_groups: int | None = None
-    ) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
-        """The groups of these rows, and the rows that fit into none."""
-        self.pause()
-        first, point_of, copies = _distinct(self.vectors[rows])
-        points = self.vectors[rows[first]]
-        found = split(
-            points,
-            copies,
-            max_groups=min(self.max_categories, max(2, math.ceil(SHARE_OF_GROUPS * len(rows)))),
-            n_groups=n_groups,
-            min_size=self.min_size,
-            seed=self.seed,
-            pause=self.pause,
-        )
-        labels: Labels = np.zeros(len(points), np.int64)
-        if found is not None and (n_groups is not None or found.silhouette >= CLEAR):
-            labels = found.labels
-        kept = self._settle(rows, labels[point_of])
-        parts = [rows[kept == label] for label in np.unique(kept[kept >= 0])]
-        return parts, rows[kept < 0]
 
     def _settle(self, rows: NDArray[np.int64], labels: Labels) -> Labels:
         """Labels without small groups and without members that are far out (-1: fits nowhere).
@@ -230,13 +273,37 @@ class _Clusterer:
         return len(_distinct(self.vectors[rows])[0]) >= FEWEST_TITLES
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The distinct points with their graph (None for few), how often each occurs, and which of them each row is."""
+
+    points: Vectors
+    graph: sparse.csr_array | None
+    copies: NDArray[np.int64]
+    point_of: NDArray[np.int64]
+
+    def measures(
+        self, parts: Sequence[NDArray[np.int64]], labels: Labels, *, min_size: int, pause: Callable[[], None]
+    ) -> tuple[float, float]:
+        """Silhouette and modularity of parts that are joined as `labels` say, of shape (number of parts,)."""
+        of_point: Labels = np.full(len(self.points), -1, np.int64)
+        for part, label in zip(parts, labels, strict=True):
+            of_point[self.point_of[part]] = label
+        held = np.flatnonzero(of_point >= 0)
+        graph = None if self.graph is None else self.graph[held][:, held]
+        return measures(
+            self.points[held], self.copies[held], of_point[held], min_size=min_size, graph=graph, pause=pause
+        )
+
+
 def _fence(similarity: NDArray[np.float64]) -> float:
     lower, upper = np.quantile(similarity, (0.25, 0.75))
     return max(NEAREST_FLOOR, float(lower - FENCE * (upper - lower)) - 1e-6)
 
 
 def _distinct(vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Rows where distinct vectors first occur, which of these each row is, and how often each occurs."""
+    """Rows where distinct vectors first occur, in the order of their content, which of these each row is, and how often
+    each occurs."""
     seen: dict[bytes, int] = {}
     first: list[int] = []
     point_of = np.empty(len(vectors), np.int64)
@@ -246,7 +313,11 @@ def _distinct(vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64], N
             seen[key] = len(first)
             first.append(row)
         point_of[row] = seen[key]
-    return np.array(first, np.int64), point_of, np.bincount(point_of)
+    order = np.array(sorted(range(len(first)), key=list(seen).__getitem__), np.int64)
+    number = np.empty(len(first), np.int64)
+    number[order] = np.arange(len(first))
+    point_of = number[point_of]
+    return np.array(first, np.int64)[order], point_of, np.bincount(point_of)
 
 
 def _largest_first(groups: tuple[Group, ...]) -> tuple[Group, ...]:

@@ -1,12 +1,8 @@
-"""One split of points into groups: how many there are is read off the points themselves.
+"""What splits points into groups and measures it: Ward's method, the graph of nearest neighbours, silhouette, modularity.
 
-Fewer than 50 points are joined by Ward's method. More become the spectral embedding of their graph of nearest
-neighbours with locally scaled weights (Zelnik-Manor and Perona, 2004), on which k-means is run. Of several numbers
-of groups the one is taken with the highest product of silhouette (Rousseeuw, 1987) and modularity (Newman, 2006):
-the first alone likes many small groups, the second alone few large ones. Sizes are never evened out.
-
-Where that number is larger than allowed, the groups are joined by Ward's method on their mean directions, and the
-number is chosen again among the allowed ones: neighbours alone say nothing of which far groups are less far.
+Fewer than 50 points are joined by Ward's method; partition.py divides more. Of several numbers of groups the one is taken
+with the highest product of silhouette (Rousseeuw, 1987) and, where there is a graph, modularity (Newman, 2006): the first
+alone likes many small groups, the second alone few large ones. Sizes are never evened out.
 """
 
 from collections.abc import Callable
@@ -19,25 +15,18 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.linalg import eigh
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 from scipy.spatial.distance import pdist
-from sklearn.cluster import KMeans
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-FEWEST_FOR_SPECTRAL = 50
+FEWEST_FOR_GRAPH = 50
 NEIGHBOURS = 15
 SCALE_NEIGHBOUR = 7
 SAME_SAYING = 0.3
 """Cosine distance at which two texts may well say the same; what a group of copies of one text is held against."""
 
-FINER = 4
-MOST_FINE = 200
-"""Up to FINER times as many groups as allowed are looked for, and never more than MOST_FINE, before they are joined."""
-
-_EIGEN_POWER = 4
 _DENSE_UP_TO = 600
 _KNN_ROWS = 512
-_N_INIT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,46 +44,40 @@ def split(
     max_groups: int,
     n_groups: int | None = None,
     min_size: int = 1,
-    seed: int = 0,
+    graph: sparse.csr_array | None = None,
     pause: Callable[[], None] = lambda: None,
 ) -> Split | None:
-    """Split distinct points of length 1, shape (m, d), into 2 to `max_groups` groups, or into `n_groups`.
+    """Split points of length 1, shape (m, d), into 2 to `max_groups` groups, or into `n_groups`, by Ward's method.
 
     `copies` tells how often each point occurs. `pause` is called between steps and may raise to end the work.
     None where there is nothing to split.
     """
-    m = len(points)
-    most = min(m, max_groups if n_groups is None else n_groups)
+    most = min(len(points), max_groups if n_groups is None else n_groups)
     if most < 2:
         return None
-    cut: Callable[[int, int], Labels]
-    graph = None
-    if m < FEWEST_FOR_SPECTRAL:
-        cut = _ward_cut(points)
-        finest = most
-    else:
-        graph = neighbour_graph(points)
-        pause()
-        finest = most if n_groups is not None else max(most, min(FINER * most, m // 5, MOST_FINE))
-        rows = spectral_rows(graph, finest, seed=seed)
-        finest = rows[1].shape[1]
-
-        def cut(k: int, n_init: int) -> Labels:
-            return _k_means(rows, k, n_init=n_init, seed=seed)
-
-    def measures(labels: Labels) -> tuple[float, float]:
-        pause()
-        dense = 1.0 if graph is None else max(modularity(graph, labels), 0.0)
-        return silhouette(points, copies, labels, min_size=min_size), dense
-
-    best = min(most, finest) if n_groups is not None else _best_number(finest, lambda k: measures(cut(k, 3)))
-    labels = cut(best, _N_INIT)
-    if labels.max() >= most:
-        means = np.stack([points[labels == label].mean(axis=0) for label in range(int(labels.max()) + 1)])
-        joined = _ward_cut(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9))
-        best = _best_number(most, lambda k: measures(joined(k, 1)[labels]))
-        labels = joined(best, 1)[labels]
+    cut = ward_cut(points)
+    best = (
+        most
+        if n_groups is not None
+        else best_number(most, lambda k: measures(points, copies, cut(k), min_size=min_size, graph=graph, pause=pause))
+    )
+    labels = cut(best)
     return Split(labels, silhouette(points, copies, labels, min_size=min_size))
+
+
+def measures(
+    points: Vectors,
+    copies: NDArray[np.int64],
+    labels: Labels,
+    *,
+    min_size: int = 1,
+    graph: sparse.csr_array | None = None,
+    pause: Callable[[], None] = lambda: None,
+) -> tuple[float, float]:
+    """Silhouette, and modularity (at least 0; 1 without a graph)."""
+    pause()
+    dense = 1.0 if graph is None else max(modularity(graph, labels), 0.0)
+    return silhouette(points, copies, labels, min_size=min_size), dense
 
 
 def nearest(points: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
@@ -180,26 +163,18 @@ def modularity(graph: sparse.csr_array, labels: Labels) -> float:
     return float(inside - ((np.bincount(labels, degrees) / total) ** 2).sum())
 
 
-def _k_means(eigen: tuple[NDArray[np.float64], NDArray[np.float64]], k: int, *, n_init: int, seed: int) -> Labels:
-    values, vectors = eigen
-    rows = vectors[:, :k] * np.clip(values[:k], 0, None) ** _EIGEN_POWER
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    k = min(k, len(np.unique(rows.round(9), axis=0)))
-    labels = KMeans(k, n_init=n_init, random_state=seed).fit_predict(rows)
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
-
-
-def _ward_cut(points: Vectors) -> Callable[[int, int], Labels]:
+def ward_cut(points: Vectors) -> Callable[[int], Labels]:
+    """What cuts the tree of Ward's method over points of shape (m, d) into k groups."""
     # Distances, not points: of two points on two axes scipy would think that they were distances already.
     tree = linkage(pdist(points.astype(np.float64)), method="ward")
 
-    def cut(k: int, _: int) -> Labels:
+    def cut(k: int) -> Labels:
         return np.asarray(fcluster(tree, k, criterion="maxclust"), dtype=np.int64) - 1
 
     return cut
 
 
-def _best_number(most: int, measures: Callable[[int], tuple[float, float]]) -> int:
+def best_number(most: int, measures: Callable[[int], tuple[float, float]]) -> int:
     """The number from 2 to `most` whose two measures have the highest product; of equals the larger.
 
     Some are tried, closer together where they are small, and then those halfway between the best and its neighbours.

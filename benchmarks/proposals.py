@@ -1,0 +1,223 @@
+"""What is proposed, and how fast it learns.
+
+`python -m benchmarks.proposals --data CSV --text COL --label COL --decisions N --json`
+
+The texts stand for analysed failures, one a record; their labels are what the simulated annotator of annotator.py knows.
+Accuracy is over all records, of the leaves that the product proposes with its default settings. Every number is the mean of
+--seeds runs. The last line is one JSON object.
+"""
+
+import argparse
+import csv
+import json
+import resource
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from benchmarks.annotator import Annotator, Mark, accuracy, leaf_groups, skewed
+from errormap_core.embedding.encoder import SentenceEncoder, Vectors, unit_rows
+from errormap_core.errors import KnownError
+from errormap_core.proposals.clustering import cluster
+from errormap_core.proposals.splitting import ward_cut
+from errormap_core.proposals.teaching import Teacher
+from errormap_core.sentences import tr
+
+Labels = NDArray[np.int64]
+MARKS = (50, 100, 200, 400)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.proposals", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", metavar="CSV", type=Path, help="texts with labels")
+    parser.add_argument("--text", default="text", metavar="COL")
+    parser.add_argument("--label", default="category", metavar="COL")
+    parser.add_argument("--k", type=int, help="the number of groups; by default it is found")
+    parser.add_argument("--decisions", type=int, default=400, metavar="N")
+    parser.add_argument("--seeds", type=int, default=3, help="runs that are averaged (3)")
+    parser.add_argument(
+        "--plain", action="store_true", help="without skewed sizes, wrong answers and unread categories"
+    )
+    parser.add_argument(
+        "--synthetic", type=int, metavar="N", help="N failures of a third as many titles instead of data"
+    )
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args(arguments)
+    try:
+        with threadpool_limits(limits=1):
+            result = synthetic(args.synthetic) if args.synthetic else measured(args)
+    except KnownError as error:
+        parser.exit(2, f"{error}\n")
+    if args.json:
+        print(json.dumps(result))
+    return 0
+
+
+def measured(args: argparse.Namespace) -> dict[str, Any]:
+    began = time.process_time()
+    if args.data is None:
+        raise KnownError(tr("No data were named."), where="--data", fix=tr("Name a CSV with texts and labels."))
+    texts, names = read(args.data, args.text, args.label)
+    truth: Labels = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    vectors = SentenceEncoder(threads=1).encode(texts)
+    k = int(truth.max()) + 1
+    print(
+        f"{len(texts):,} texts, {k} labels, encoded in {time.process_time() - began:.0f} s of processor time",
+        flush=True,
+    )
+    marks = [mark for mark in MARKS if mark < args.decisions] + [args.decisions]
+    runs: dict[str, list[list[Mark]]] = {}
+    found = [[leaf_groups(cluster(vectors, seed=seed, n_groups=args.k)) for seed in range(args.seeds)]]
+    teachers = [Teacher(vectors, n_groups=len(leaves), seed=seed) for seed, leaves in enumerate(found[0])]
+
+    def work(name: str, **how: Any) -> None:
+        runs[name] = []
+        for seed, leaves in enumerate(found[0]):
+            annotator = Annotator(vectors, truth, leaves, seed=seed, **how)
+            runs[name].append(annotator.work(marks, teacher=teachers[seed]))
+        _show(name, runs[name])
+
+    unaided = [_labels(leaves, len(texts)) for leaves in found[0]]
+    result: dict[str, Any] = {
+        "acc": _mean([accuracy(labels, truth) for labels in unaided]),
+        "nmi": _mean([normalized_mutual_info_score(truth, labels) for labels in unaided]),
+        "k": _mean([len(leaves) for leaves in found[0]]),
+        "k_true": k,
+        "n": len(texts),
+        "seeds": args.seeds,
+        "baselines": baselines(vectors, truth, args.seeds),
+    }
+    print(
+        f"unaided: accuracy {result['acc']:.3f}, NMI {result['nmi']:.3f}, {result['k']:.1f} groups; {result['baselines']}",
+        flush=True,
+    )
+    work("curve")
+    work("curve_random", ordered=False)
+    if not args.plain:
+        work("curve_noise", noise=0.1)
+        work("curve_unread", reads=False)
+        runs["curve_skewed"] = []
+        unaided_skewed = []
+        for seed in range(args.seeds):
+            rows = skewed(truth, seed=seed)
+            own, own_truth = vectors[rows], np.unique(truth[rows], return_inverse=True)[1].astype(np.int64)
+            leaves = leaf_groups(cluster(own, seed=seed))
+            unaided_skewed.append((accuracy(_labels(leaves, len(rows)), own_truth), len(leaves), len(rows)))
+            runs["curve_skewed"].append(
+                Annotator(own, own_truth, leaves, seed=seed).work([m for m in marks if m < len(rows)])
+            )
+        _show("curve_skewed", runs["curve_skewed"])
+        result["skewed"] = dict(zip(("acc", "k", "n"), map(_mean, zip(*unaided_skewed, strict=True)), strict=True))
+    for name, marked in runs.items():
+        result[name] = [
+            [marks_at[0].decisions, _mean([m.accuracy for m in marks_at])] for marks_at in zip(*marked, strict=True)
+        ]
+    result["calibration"] = {
+        name: [
+            [
+                at[0].decisions,
+                _mean([m.said for m in at]),
+                _mean([m.right for m in at]),
+                _mean([m.accuracy for m in at]),
+            ]
+            for at in zip(*marked, strict=True)
+        ]
+        for name, marked in runs.items()
+    }
+    result["calibration_worst"] = max(
+        abs(said - right) for rows in result["calibration"].values() for _, said, right, _ in rows
+    )
+    result["cpu_s"] = round(time.process_time() - began, 1)
+    worst = 100 * result["calibration_worst"]
+    print(f"said right against right: at most {worst:.1f} points apart; {result['cpu_s']:.0f} s of processor time")
+    return result
+
+
+def read(path: Path, text: str, label: str) -> tuple[list[str], list[str]]:
+    """Texts and labels. Raises KnownError for a file that is not there, or lacks a column."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise KnownError(
+            tr("The data cannot be read ({reason}).", reason=error.strerror), where=str(path), fix=tr("Check the name.")
+        ) from error
+    for column in (text, label):
+        if not rows or column not in rows[0]:
+            raise KnownError(
+                tr("The data have no column “{column}”.", column=column),
+                where=str(path),
+                fix=tr("Name the columns with --text and --label."),
+            )
+    return [row[text] or "" for row in rows], [row[label] or "" for row in rows]
+
+
+def baselines(vectors: Vectors, truth: Labels, seeds: int) -> dict[str, float]:
+    """What the usual methods reach when they are told the number of labels."""
+    k = int(truth.max()) + 1
+    means = [KMeans(k, n_init=3, random_state=seed).fit_predict(vectors) for seed in range(seeds)]
+    return {
+        "kmeans_k_given": _mean([accuracy(labels.astype(np.int64), truth) for labels in means]),
+        "ward_k_given": accuracy(ward_cut(vectors)(k), truth),
+    }
+
+
+def synthetic(n: int) -> dict[str, Any]:
+    """Time and memory of proposing for n failures with about a third as many distinct titles, whose embeddings are there."""
+    rng = np.random.default_rng(0)
+    n_titles, n_kinds = max(1, n * 3 // 10), max(2, n // 400)
+    kinds = unit_rows(rng.standard_normal((n_kinds, 384)))
+    sizes = 1 / np.arange(1, n_kinds + 1) ** 0.8
+    kind = rng.choice(n_kinds, n_titles, p=sizes / sizes.sum())
+    titles = unit_rows(kinds[kind] + 0.9 * unit_rows(rng.standard_normal((n_titles, 384))))
+    vectors = titles[np.concatenate([np.arange(n_titles), rng.integers(n_titles, size=n - n_titles)])]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        began = time.process_time()
+        answer = work()
+        seconds[name] = round(time.process_time() - began, 1)
+        print(f"{name}: {seconds[name]:.1f} s of processor time", flush=True)
+        return answer
+
+    found = timed("cluster", lambda: cluster(vectors, titles=None, seed=0))
+    leaves = leaf_groups(found)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "n": n,
+        "n_titles": n_titles,
+        "kinds": n_kinds,
+        "groups": len(leaves),
+        "cpu_s": round(sum(seconds.values()), 1),
+        "seconds": seconds,
+        "peak_mib": round(peak / 1024),
+        "before_mib": round(before / 1024),
+    }
+
+
+def _labels(leaves: Sequence[NDArray[np.int64]], n: int) -> Labels:
+    labels: Labels = np.zeros(n, np.int64)
+    for number, rows in enumerate(leaves):
+        labels[rows] = number
+    return labels
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(float(np.mean(list(values))), 4)
+
+
+def _show(name: str, runs: Sequence[Sequence[Mark]]) -> None:
+    at = [f"{marks[0].decisions}: {np.mean([m.accuracy for m in marks]):.3f}" for marks in zip(*runs, strict=True)]
+    print(f"{name}: accuracy after decisions {', '.join(at)}", flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

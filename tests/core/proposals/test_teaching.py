@@ -1,0 +1,157 @@
+"""What placements teach, on points in separate islands and on points of any kind."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from errormap_core.embedding.encoder import unit_rows
+from errormap_core.proposals.certainty import certainty, fit
+from errormap_core.proposals.partition import partition
+from errormap_core.proposals.splitting import neighbour_graph
+from errormap_core.proposals.teaching import Lessons, Teacher
+from errormap_core.proposals.worklist import Answer, worklist
+
+
+def islands(sizes: list[int], *, seed: int = 0, spread: float = 0.4) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    middles = np.linalg.qr(rng.standard_normal((32, 32)))[0][: len(sizes)]
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    noise = unit_rows(rng.standard_normal((len(truth), 32)))
+    return unit_rows(middles[truth] + spread * noise), truth
+
+
+def test_one_placed_failure_an_island_places_all_others() -> None:
+    vectors, truth = islands([40, 30, 12, 6])
+    first = [int(np.flatnonzero(truth == island)[0]) for island in range(4)]
+    lessons = Lessons(placed={row: f"island {truth[row]}" for row in first})
+    found = Teacher(vectors, n_groups=4).predict(lessons)
+    assert [found.keys[best] for best in found.best] == [f"island {island}" for island in truth]
+    assert found.probability.sum(axis=1) == pytest.approx(np.ones(len(truth)), abs=1e-4)
+    assert found.probability[first].max(axis=1).tolist() == [1, 1, 1, 1]
+    assert ((found.margin >= 0) & (found.margin <= 1)).all()
+
+
+def test_what_is_undone_is_unlearned_and_what_was_refused_is_not_said_again() -> None:
+    vectors, _ = islands([30, 30])
+    teacher = Teacher(vectors, n_groups=2)
+    one = Lessons(placed={0: "a", 30: "b"})
+    before = teacher.predict(one).probability
+    taught = teacher.predict(Lessons(placed={0: "a", 30: "b", 1: "b", 2: "b", 3: "b"})).probability
+    assert not np.allclose(before, taught)
+    assert np.array_equal(teacher.predict(one).probability, before)
+    refused = teacher.predict(Lessons(placed={0: "a", 30: "b"}, refused={(5, "a")}))
+    assert refused.keys[refused.best[5]] == "b"
+
+
+def test_a_group_stays_together_until_an_answer_concerns_it() -> None:
+    vectors, truth = islands([30, 30])
+    mixed = np.flatnonzero(truth == 0)[:10]
+    rest = np.flatnonzero(truth == 1)
+    both = np.sort(np.concatenate([mixed, rest]))  # a proposed group that holds a third of another island
+    groups = [("x", np.flatnonzero(truth == 0)[10:]), ("y", both)]
+    teacher = Teacher(vectors, n_groups=2)
+    untouched = teacher.predict(Lessons(placed={}, groups=groups))
+    assert {untouched.keys[untouched.best[row]] for row in mixed} == {"y"}
+    touched = teacher.predict(Lessons(placed={int(mixed[0]): "x"}, groups=groups))
+    assert [touched.keys[touched.best[row]] for row in mixed].count("x") >= 8
+
+
+def test_names_that_nobody_read_lose_their_say() -> None:
+    """Everything was placed under new names: a group whose failure was placed elsewhere is no candidate any more."""
+    vectors, truth = islands([20] * 12)
+    groups = [(f"proposed {island}", np.flatnonzero(truth == island)) for island in range(12)]
+    placed = {int(rows[0]): f"mine {n}" for n, (_, rows) in enumerate(groups[:11])}
+    found = Teacher(vectors, n_groups=12).predict(Lessons(placed=placed, groups=groups))
+    assert set(found.keys) == {"proposed 11", *(f"mine {n}" for n in range(11))}
+    assert [found.keys[best] for best in found.best[truth == 3]] == ["mine 3"] * 20
+
+
+def test_a_category_without_failures_is_where_its_name_is() -> None:
+    vectors, truth = islands([30, 30])
+    named = {"b": vectors[truth == 1].mean(axis=0)}
+    found = Teacher(vectors, n_groups=2).predict(Lessons(placed={0: "a"}, named=named))
+    assert [found.keys[best] for best in found.best[truth == 1]].count("b") >= 25
+
+
+def test_questions_go_where_nothing_is_known() -> None:
+    vectors, truth = islands([50, 20, 10])
+    teacher = Teacher(vectors, n_groups=3)
+    lessons = Lessons(placed={0: "a"}, named={"a": vectors[0]})
+    prediction = teacher.predict(lessons)
+    asked = teacher.questions(lessons, prediction, 2)
+    assert {int(truth[question.row]) for question in asked} == {1, 2}
+    assert asked[0].n_taught >= 15
+    again = teacher.questions(lessons, prediction, 2, without=[question.row for question in asked])
+    assert not {q.row for q in again} & {q.row for q in asked}
+    assert len(teacher.questions(lessons, prediction, 500)) == 79
+    assert all(question.row != 0 for question in teacher.questions(lessons, prediction, 500))
+
+
+@given(
+    n=st.integers(1, 70),
+    kinds=st.integers(1, 5),
+    n_placed=st.integers(0, 10),
+    same=st.booleans(),
+    seed=st.integers(0, 10),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_lessons_about_any_points(n: int, kinds: int, n_placed: int, same: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = unit_rows(np.ones((n, 8)) if same else rng.standard_normal((n, 8)))
+    teacher = Teacher(vectors, n_groups=kinds, seed=seed)
+    rows = np.arange(n)
+    groups = [(f"g{kind}", rows[kind::kinds]) for kind in range(kinds) if len(rows[kind::kinds])]
+    placed = {int(row): f"g{rng.integers(kinds + 1)}" for row in rng.choice(n, min(n, n_placed), replace=False)}
+    listed = worklist(teacher, Lessons(placed=placed, groups=groups), [Answer(0.3, True)] * n_placed)
+    assert np.isfinite(listed.prediction.probability).all()
+    assert listed.prediction.probability.sum(axis=1) == pytest.approx(np.ones(n), abs=1e-3)
+    assert all(listed.prediction.keys[listed.prediction.best[row]] == key for row, key in placed.items())
+    assert len({place.row for place in listed.places}) == min(5, n - len(placed))
+    assert len(placed) - 1e-6 <= listed.certainty.low <= listed.certainty.right <= listed.certainty.high <= n + 1e-6
+    assert listed.certainty.right <= listed.certainty.after <= n
+
+
+def test_no_category_at_all_is_an_error_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="no category"):
+        Teacher(islands([5])[0], n_groups=1).predict(Lessons(placed={}))
+
+
+def test_certainty_grows_with_margins_and_with_right_answers() -> None:
+    undecided = np.full(1000, 0.4)
+
+    def said(margin: float, rights: list[bool]) -> float:
+        return certainty([0.4] * len(rights), rights, np.full(1000, margin), n_decided=0, n_categories=20).right
+
+    assert said(0.8, []) > said(0.4, []) > said(0.1, [])
+    assert said(0.4, [True] * 60) > said(0.4, []) > said(0.4, [False] * 60)
+    sure = certainty([], [], undecided, n_decided=50, n_categories=20, more=40)
+    assert 50 <= sure.low < sure.right < sure.high <= 1050
+    assert sure.right < sure.after < 1050
+    at, covariance = fit([0.1, 0.9] * 50, [False, True] * 50, n_categories=5)
+    assert at[1] > 0
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+
+
+def test_a_partition_is_the_same_for_the_same_seed_and_keeps_to_its_limit() -> None:
+    vectors, truth = islands([60, 50, 40, 30, 20, 10], spread=0.7)
+    graph, copies = neighbour_graph(vectors), np.ones(len(vectors), np.int64)
+    one, two = (partition(vectors, graph, copies, max_groups=20, min_size=3, seed=4) for _ in range(2))
+    assert one is not None and two is not None
+    assert np.array_equal(one.labels, two.labels)
+    for label in range(int(one.labels.max()) + 1):
+        assert len(set(truth[one.labels == label])) == 1, "no group holds two islands"
+    few = partition(vectors, graph, copies, max_groups=20, n_groups=3, seed=4)
+    assert few is not None
+    assert 2 <= few.labels.max() + 1 <= 6
+
+
+def test_a_partition_can_be_stopped() -> None:
+    vectors, _ = islands([60, 60])
+
+    def pause() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        partition(vectors, neighbour_graph(vectors), np.ones(120, np.int64), max_groups=5, pause=pause)
