@@ -29,7 +29,7 @@ from errormap_core.proposals.splitting import (
 )
 from errormap_core.tasks import Cancelled, never_cancelled
 
-METHOD = "leiden consensus, ward"
+METHOD = "louvain consensus, ward"
 VERSION = 2
 
 CLEAR = 0.1
@@ -165,7 +165,7 @@ class _Clusterer:
         """The groups at the top with those below them, and the rows that fit into none."""
         rows = np.arange(len(self.vectors))
         self.pause()
-        first, point_of, copies = _distinct(self.vectors)
+        first, point_of, copies = distinct(self.vectors)
         points = self.vectors[first]
         limit = max(2, math.ceil(SHARE_OF_GROUPS * len(rows)))
         graph = None
@@ -270,7 +270,7 @@ class _Clusterer:
             return False
         if self.titles is not None:
             return len({self.titles[row] for row in rows}) >= FEWEST_TITLES
-        return len(_distinct(self.vectors[rows])[0]) >= FEWEST_TITLES
+        return len(distinct(self.vectors[rows])[0]) >= FEWEST_TITLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +301,7 @@ def _fence(similarity: NDArray[np.float64]) -> float:
     return max(NEAREST_FLOOR, float(lower - FENCE * (upper - lower)) - 1e-6)
 
 
-def _distinct(vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def distinct(vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Rows where distinct vectors first occur, in the order of their content, which of these each row is, and how often
     each occurs."""
     seen: dict[bytes, int] = {}

@@ -9,12 +9,13 @@ Everything is given anew each time, so that what is undone is unlearned.
 """
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from errormap_core.proposals.clustering import distinct
 from errormap_core.proposals.splitting import Labels, Vectors, neighbour_graph, spectral_rows
 
 Key = Hashable
@@ -67,17 +68,21 @@ class Lessons:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Where rows belong: `keys`; `probability` of shape (n, k); `best`, the place in keys, and `margin` of shape (n,)."""
+    """Where rows belong: `keys`; `best`, the place in keys, and `margin` of shape (n,).
+
+    `probability` of shape (m, k) is that of distinct points, of which `point_of` tells each row's, shape (n,).
+    """
 
     keys: tuple[Key, ...]
     probability: NDArray[np.float32]
+    point_of: NDArray[np.int64]
     best: Labels
     margin: NDArray[np.float32]
 
     def ranked(self, row: int, most: int) -> list[tuple[Key, float]]:
         """The likeliest keys of a row with their probabilities."""
-        order = np.argsort(-self.probability[row], kind="stable")[:most]
-        return [(self.keys[place], float(self.probability[row, place])) for place in order]
+        own = self.probability[self.point_of[row]]
+        return [(self.keys[place], float(own[place])) for place in np.argsort(-own, kind="stable")[:most]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +93,50 @@ class Question:
     n_taught: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """Lessons about points instead of rows."""
+
+    placed: Mapping[int, Key]
+    groups: Sequence[tuple[Key, NDArray[np.int64]]]
+    along: Mapping[int, Key]
+    refused: Collection[tuple[int, Key]]
+    named: Mapping[Key, Vectors]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        of_groups = (key for key, _ in self.groups)
+        return tuple(dict.fromkeys([*of_groups, *self.named, *self.along.values(), *self.placed.values()]))
+
+
 class Teacher:
-    """Learns from lessons about fixed points: float32 of shape (n, d), rows of length 1, in about `n_groups` groups."""
+    """Learns from lessons about fixed rows: float32 of shape (n, d), of length 1, in about `n_groups` groups.
+
+    Rows that are the same are one point: what is said of one holds for all.
+    """
 
     def __init__(self, vectors: Vectors, *, n_groups: int, seed: int = 0) -> None:
-        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        self.n = len(vectors)
-        self.seed = seed
+        rows = np.ascontiguousarray(vectors, dtype=np.float32)
+        self.n = len(rows)
+        first, self._point_of, _ = distinct(rows)
+        self._points: Vectors = rows[first]
+        self._m = len(first)
         self._spread: sparse.csr_array | None = None
-        features = self.vectors
-        if self.n >= _LEAST_FOR_SPECTRAL:
-            graph = neighbour_graph(self.vectors)
+        features = self._points
+        if self._m >= _LEAST_FOR_SPECTRAL:
+            graph = neighbour_graph(self._points)
             degree = sparse.diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
             self._spread = sparse.csr_array((degree @ graph @ degree).astype(np.float32))
             least, most = _SPECTRAL
-            _, spectral = spectral_rows(graph, max(least, min(most, n_groups, self.n // 3)), seed=seed)
+            _, spectral = spectral_rows(graph, max(least, min(most, n_groups, self._m // 3)), seed=seed)
             spectral /= np.maximum(np.linalg.norm(spectral, axis=1, keepdims=True), 1e-12)
-            features = np.hstack([self.vectors, spectral.astype(np.float32)]) / np.float32(np.sqrt(2))
+            features = (np.hstack([self._points, spectral]) / np.sqrt(2)).astype(np.float32)
         self._features: Vectors = np.ascontiguousarray(features, dtype=np.float32)
-        rng = np.random.default_rng(seed)
-        self._weighed = (
-            np.sort(rng.choice(self.n, MOST_WEIGHED, replace=False)) if self.n > MOST_WEIGHED else np.arange(self.n)
-        )
-        chosen = self._features[self._weighed]
+        weighed = np.arange(self._m)
+        if self._m > MOST_WEIGHED:
+            weighed = np.sort(np.random.default_rng(seed).choice(self._m, MOST_WEIGHED, replace=False))
+        self._weighed = weighed
+        chosen = self._features[weighed]
         self._near: Vectors = np.asarray(np.clip(chosen @ chosen.T, 0, 1) ** NEARNESS_POWER, np.float32)
         self._medoids: dict[bytes, int] = {}
 
@@ -119,75 +145,93 @@ class Teacher:
 
         Raises ValueError where no lesson names a category.
         """
-        lessons = self._believed(lessons)
-        keys = tuple(
-            dict.fromkeys(
-                [*(k for k, _ in lessons.groups), *lessons.named, *lessons.along.values(), *lessons.placed.values()]
-            )
-        )
+        taught = self._taught(lessons)
+        keys = tuple(dict.fromkeys([*taught.keys, *lessons.along.values(), *lessons.placed.values()]))
         if not keys:
             raise ValueError("there is no category to place anything in")
         number = {key: place for place, key in enumerate(keys)}
-        rows, labels, weights = self._examples(lessons, number)
-        probability: NDArray[np.float32] = np.float32(0.5) * (
-            self._spreading(rows, labels, weights, len(keys)) + self._regression(rows, labels, weights, lessons, number)
-        )
-        for row, key in lessons.refused:
+        points, labels, weights = self._examples(taught, number)
+        spread = self._spreading(points, labels, weights, len(keys))
+        probability: NDArray[np.float32] = (
+            spread + self._regression(points, labels, weights, taught, number)
+        ) * np.float32(0.5)
+        for point, key in taught.refused:
             if key in number:
-                probability[row, number[key]] = 0
-        self._hold_together(probability, lessons, number)
-        for row, key in {**lessons.along, **lessons.placed}.items():
-            probability[row] = 0
-            probability[row, number[key]] = 1
+                probability[point, number[key]] = 0
+        self._hold_together(probability, taught, number)
+        for point, key in {**taught.along, **taught.placed}.items():
+            probability[point] = 0
+            probability[point, number[key]] = 1
         probability /= np.maximum(probability.sum(axis=1, keepdims=True), 1e-12)
-        best = probability.argmax(axis=1).astype(np.int64)
-        top = probability[np.arange(self.n), best]
-        second = np.partition(probability, -2, axis=1)[:, -2] if len(keys) > 1 else np.zeros(self.n, np.float32)
-        return Prediction(keys, probability, best, (top - second).astype(np.float32))
+        top = probability.argmax(axis=1)
+        second = np.partition(probability, -2, axis=1)[:, -2] if len(keys) > 1 else np.zeros(self._m, np.float32)
+        margin = (probability[np.arange(self._m), top] - second).astype(np.float32)[self._point_of]
+        best: Labels = top.astype(np.int64)[self._point_of]
+        for row, key in {**lessons.along, **lessons.placed}.items():
+            best[row], margin[row] = number[key], 1
+        return Prediction(keys, probability, self._point_of, best, margin)
 
     def questions(
         self, lessons: Lessons, prediction: Prediction, n: int, *, without: Collection[int] = ()
     ) -> list[Question]:
         """The n rows that are best asked about, in this order; none that is placed or in `without`."""
-        lessons = self._believed(lessons)
-        place_of = {int(row): place for place, row in enumerate(self._weighed)}
-        placed = {*lessons.placed, *lessons.along}
-        open_ = np.ones(len(self._weighed), bool)
-        open_[[place_of[row] for row in (*placed, *without) if row in place_of]] = False
-        undecided = np.ones(len(self._weighed), bool)
-        undecided[[place_of[row] for row in placed if row in place_of]] = False
-        cover = [place_of[row] for row in (*lessons.placed, *self._medoids_of(lessons.groups)) if row in place_of]
+        taught = self._taught(lessons)
+        undecided = np.ones(self.n, bool)
+        undecided[[*lessons.placed, *lessons.along]] = False
+        askable = undecided.copy()
+        askable[list(without)] = False
+        rows_of = np.full(self._m, -1)
+        rows_of[self._point_of[::-1]] = np.where(askable, np.arange(self.n), -1)[::-1]  # the first of each point
+        for row in np.flatnonzero(askable):
+            if rows_of[self._point_of[row]] < 0:
+                rows_of[self._point_of[row]] = row
+        place_of = {int(point): place for place, point in enumerate(self._weighed)}
+        count = np.bincount(self._point_of[undecided], minlength=self._m)[self._weighed].astype(np.float32)
+        open_ = rows_of[self._weighed] >= 0
+        for point in (*taught.placed, *taught.along):  # another that says the same was placed: it is known
+            if point in place_of:
+                open_[place_of[point]] = False
+        cover = [place_of[point] for point in (*taught.placed, *self._medoids_of(taught.groups)) if point in place_of]
         nearest = self._near[cover].max(axis=0) if cover else np.zeros(len(self._weighed), np.float32)
-        weight = np.where(undecided, UNSURE - prediction.margin[self._weighed], 0).astype(np.float32)
+        margin = np.zeros(self._m, np.float32)
+        margin[self._point_of] = prediction.margin
+        weight = count * (UNSURE - margin[self._weighed])
         found: list[Question] = []
         while len(found) < n and open_.any():
             gain = np.maximum(self._near - nearest, 0) @ weight
             gain[~open_] = -1
             place = int(gain.argmax())
-            n_taught = int(((self._near[place] > nearest) & undecided).sum()) - 1
-            found.append(Question(int(self._weighed[place]), max(0, n_taught)))
+            n_taught = int(count[self._near[place] > nearest].sum()) - 1
+            found.append(Question(int(rows_of[self._weighed[place]]), max(0, n_taught)))
             open_[place] = False
             nearest = np.maximum(nearest, self._near[place])
         return found
 
-    def _believed(self, lessons: Lessons) -> Lessons:
-        """Without the groups whose failures were placed elsewhere, where that is how nearly all were placed.
+    def _taught(self, lessons: Lessons) -> _Taught:
+        """About points, and without groups whose failures were placed elsewhere, where that is how nearly all were placed.
 
         Somebody who names what they see without reading what is proposed means by most names one of the groups.
         """
-        proposed = {key for key, _ in lessons.groups}
-        n_into = sum(key in proposed for key in lessons.placed.values())
-        if len(lessons.placed) < FEWEST_TO_DOUBT or n_into >= TRUSTED * len(lessons.placed):
-            return lessons
-        into = set(lessons.placed.values())
-        rows = set(lessons.placed)
-        groups = [(key, own) for key, own in lessons.groups if key in into or not rows.intersection(own.tolist())]
-        return replace(lessons, groups=groups)
+        point = self._point_of
+        placed = {int(point[row]): key for row, key in lessons.placed.items()}
+        groups = [(key, np.unique(point[rows])) for key, rows in lessons.groups]
+        proposed = {key for key, _ in groups}
+        n_into = sum(key in proposed for key in placed.values())
+        if len(placed) >= FEWEST_TO_DOUBT and n_into < TRUSTED * len(placed):
+            into = set(placed.values())
+            groups = [(key, own) for key, own in groups if key in into or not placed.keys() & set(own.tolist())]
+        return _Taught(
+            placed=placed,
+            groups=groups,
+            along={int(point[row]): key for row, key in lessons.along.items() if int(point[row]) not in placed},
+            refused={(int(point[row]), key) for row, key in lessons.refused},
+            named=lessons.named,
+        )
 
-    def _examples(self, lessons: Lessons, number: Mapping[Key, int]) -> tuple[Labels, Labels, NDArray[np.float32]]:
-        weight = {**dict.fromkeys(lessons.along, WEAK), **dict.fromkeys(lessons.placed, 1.0)}
-        label = {row: number[key] for row, key in {**lessons.along, **lessons.placed}.items()}
-        for row, (key, _) in zip(self._medoids_of(lessons.groups), lessons.groups, strict=True):
+    def _examples(self, taught: _Taught, number: Mapping[Key, int]) -> tuple[Labels, Labels, NDArray[np.float32]]:
+        weight = {**dict.fromkeys(taught.along, WEAK), **dict.fromkeys(taught.placed, 1.0)}
+        label = {row: number[key] for row, key in {**taught.along, **taught.placed}.items()}
+        for row, (key, _) in zip(self._medoids_of(taught.groups), taught.groups, strict=True):
             if row not in label:
                 label[row], weight[row] = number[key], 1.0
         rows = np.fromiter(label, np.int64, len(label))
@@ -206,7 +250,7 @@ class Teacher:
         return found
 
     def _spreading(self, rows: Labels, labels: Labels, weights: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-        start = np.zeros((self.n, k), np.float32)
+        start = np.zeros((self._m, k), np.float32)
         start[rows, labels] = weights
         if self._spread is None:
             return start
@@ -218,31 +262,37 @@ class Teacher:
         return now
 
     def _regression(
-        self, rows: Labels, labels: Labels, weights: NDArray[np.float32], lessons: Lessons, number: Mapping[Key, int]
+        self, rows: Labels, labels: Labels, weights: NDArray[np.float32], taught: _Taught, number: Mapping[Key, int]
     ) -> NDArray[np.float32]:
-        """Softmax of one-against-all ridge regression, solved over the examples (there are fewer than dimensions, mostly)."""
+        """Softmax of one-against-all ridge regression."""
         known = self._features[rows]
-        extra = [key for key in lessons.named if number[key] not in set(labels.tolist())]
+        extra = [key for key in taught.named if number[key] not in set(labels.tolist())]
         if extra:  # a category without failures is where its name is
             names = np.zeros((len(extra), self._features.shape[1]), np.float32)
             scale = np.float32(1.0 if self._spread is None else 1 / np.sqrt(2))
-            names[:, : self.vectors.shape[1]] = np.stack([lessons.named[key] for key in extra]) * scale
+            names[:, : self._points.shape[1]] = np.stack([taught.named[key] for key in extra]) * scale
             known = np.vstack([known, names])
             labels = np.concatenate([labels, [number[key] for key in extra]])
             weights = np.concatenate([weights, np.ones(len(extra), np.float32)])
         target = np.eye(len(number), dtype=np.float32)[labels]
-        gram = known @ known.T + np.diag(RIDGE / weights)
-        score = (self._features @ known.T) @ np.linalg.solve(gram, target)
+        if len(known) <= known.shape[1]:
+            gram = known @ known.T + np.diag(RIDGE / weights)
+            score = (self._features @ known.T) @ np.linalg.solve(gram, target)
+        else:  # the same, by dimensions
+            weighted = known.T * weights
+            score = self._features @ np.linalg.solve(
+                weighted @ known + RIDGE * np.eye(known.shape[1]), weighted @ target
+            )
         score = np.exp(SHARPNESS * (score - score.max(axis=1, keepdims=True)))
         return np.asarray(score / score.sum(axis=1, keepdims=True), np.float32)
 
-    def _hold_together(self, probability: NDArray[np.float32], lessons: Lessons, number: Mapping[Key, int]) -> None:
+    def _hold_together(self, probability: NDArray[np.float32], taught: _Taught, number: Mapping[Key, int]) -> None:
         """While little is known, the rows of a group that no answer concerned stay where they are proposed."""
-        if len(lessons.placed) >= FREE_UNTIL:
+        if len(taught.placed) >= FREE_UNTIL:
             return
-        concerned = set(lessons.placed.values())
-        rows_placed = set(lessons.placed)
-        for key, rows in lessons.groups:
+        concerned = set(taught.placed.values())
+        rows_placed = set(taught.placed)
+        for key, rows in taught.groups:
             if key in concerned or rows_placed.intersection(rows.tolist()):
                 continue
             top = probability[rows].max(axis=1)
