@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--synthetic", type=int, metavar="N", help="N failures of a third as many titles instead of data"
     )
+    parser.add_argument("--tune", action="store_true", help="the curve with a fine-tuned encoder as well, minutes")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(arguments)
     try:
