@@ -2,13 +2,12 @@
 
 A handler is the name of a method: 'window.x', 'tree.x', 'records.x', 'record.x' or 'review.x'. A
 condition reads a Context, never a widget. Keys that are a single letter act only where no text field has
-the focus; a command with `on` set has its keys only while that page or pane is used.
+the focus; a command with `on` set has its keys only while that page or pane is used. Keys of a page (PAGE_SCOPES) come
+before the same keys of the window while it is shown. A user may give commands other keys (keys.py).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from PySide6.QtGui import QKeySequence
 
 from errormap_core.sentences import Sentence, tr
 
@@ -25,6 +24,10 @@ class Context:
     has_record: bool = False
     has_proposal: bool = False
     n_pending: int = 0
+    page: str = ""
+    proposal_kind: str = ""
+    can_decide: bool = False
+    n_selected: int = 0
     undo: str = ""
     redo: str = ""
     is_judging: bool = False
@@ -73,7 +76,27 @@ def failures(c: Context) -> bool:
 
 
 def proposal(c: Context) -> bool:
-    return c.can_edit and c.has_proposal
+    return c.can_edit and c.can_decide and c.page == "review"
+
+
+def question(c: Context) -> bool:
+    return proposal(c) and c.proposal_kind == "place" and c.n_selected < 2
+
+
+def no_question(c: Context) -> bool:
+    return proposal(c) and (c.proposal_kind != "place" or c.n_selected > 1)
+
+
+def editable_card(c: Context) -> bool:
+    return no_question(c) and c.n_selected < 2
+
+
+def with_digits(c: Context) -> bool:
+    return proposal(c) and c.n_selected < 2 and c.proposal_kind in ("place", "merge", "split", "create", "assign")
+
+
+def reviewing(c: Context) -> bool:
+    return c.is_open and c.page == "review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +114,16 @@ class Command:
     in_context: tuple[str, ...] = ()
     on: str = ""
     starts_group: bool = False
+    submenu: Sentence | None = None
 
-    def shortcuts(self) -> list[QKeySequence]:
-        return [QKeySequence(keys) for keys in self.keys]
+    @property
+    def name(self) -> str:
+        """The title without what only menus need."""
+        return str(self.title).replace("&", "").rstrip("…")
 
-    def tooltip(self) -> str:
-        """Name, what it does, and its key."""
-        keys = ", ".join(s.toString(QKeySequence.SequenceFormat.NativeText) for s in self.shortcuts())
-        name = str(self.title).replace("&", "").rstrip("…")
-        return f"{name} ({keys})\n{self.tip}" if keys else f"{name}\n{self.tip}"
 
+PAGE_SCOPES = {"review"}
+"""Values of `on` that are pages: their keys come before those of the window while the page is shown."""
 
 MENUS: dict[str, Sentence] = {
     "file": tr("&File"),
@@ -177,13 +200,36 @@ COMMANDS: tuple[Command, ...] = (
     Command("records.analyse_now", tr("Anal&yse this one now"), "window.analyse_now",
             tr("The judge takes what you read or selected next, before all others"), "records", ("N",), failures, "lightning",
             ("records", "record")),
-    Command("review.accept", tr("&Accept"), "review.accept", tr("The proposal enters the tree, with those above it"), "review", ("Return", "Enter"),
-            proposal, "check", ("review",), "review"),
-    Command("review.edit", tr("&Edit and accept…"), "review.edit", tr("Change name, description or members, then accept"), "review", ("E",),
-            proposal, "pencil-simple", ("review",), "review"),
-    Command("review.reject", tr("&Reject"), "review.reject", tr("Do not propose this again"), "review", ("X",), proposal, "x", ("review",), "review"),
+    Command("review.accept", tr("&Accept"), "review.accept", tr("It is done as the card shows it, and the next one comes; of a question the likeliest answer"),
+            "review", ("Return", "Enter"), proposal, "check", ("review",), "review"),
+    Command("review.edit", tr("&Edit"), "review.edit", tr("Change what the card shows; Enter then accepts it so"), "review", ("E",),
+            editable_card, "pencil-simple", ("review",), "review"),
+    Command("review.reject", tr("&Reject"), "review.reject", tr("Do not propose this again"), "review", ("X",), no_question, "x", ("review",), "review"),
+    *(Command(f"review.nth_{n}", tr("Number {n}", n=n), f"review.nth_{n}",
+              tr("The failure belongs in number {n}; of other proposals leave number {n} out, or take it in again", n=n), "review", (str(n),),
+              with_digits, on="review", submenu=tr("Ans&wer by number")) for n in range(1, 10)),
+    Command("review.find", tr("&Find the category…"), "review.find_category", tr("The failure belongs in another category: type to find it"), "review", ("/",),
+            question, "magnifying-glass", ("review",), "review", starts_group=True),
+    Command("review.new", tr("&New category"), "review.new", tr("The failure belongs in a category that is not there: name it"), "review", ("N",),
+            question, "plus", ("review",), "review"),
+    Command("review.unsure", tr("&Unsure"), "review.unsure", tr("Set it aside: you cannot tell"), "review", ("U",), proposal, "question", ("review",),
+            "review", starts_group=True),
     Command("review.skip", tr("&Skip"), "review.skip", tr("Decide later"), "review", ("S",), proposal, "skip-forward", ("review",), "review"),
-    Command("review.accept_all", tr("Accept a&ll"), "review.accept_all", tr("All proposals enter the tree, in one step that can be undone"), "review",
+    Command("review.flag", tr("F&lag"), "review.flag", tr("Set it aside to be talked about"), "review", ("F",), proposal, "flag", ("review",), "review"),
+    Command("review.details", tr("Show the next &detail"), "review.details", tr("Question, reference, correct answers: one after the other"), "review",
+            ("Space",), lambda c: reviewing(c) and c.proposal_kind == "place", "", ("review",), "review"),
+    Command("review.refresh", tr("Refres&h"), "review.refresh", tr("Show the proposal as it would be in the tree as it is now"), "review", ("R",),
+            editable_card, "arrow-clockwise", ("review",), "review"),
+    Command("review.next", tr("Ne&xt proposal"), "review.next", tr("Show the next one; this one is not decided"), "review", ("J",), reviewing,
+            "caret-down", on="review", starts_group=True),
+    Command("review.previous", tr("&Previous proposal"), "review.previous", tr("Show the one before"), "review", ("K",), reviewing, "caret-up",
+            on="review"),
+    Command("review.first", tr("&Jump to the first"), "review.first", tr("Show the most worthwhile of those that wait"), "review", ("Home",), reviewing,
+            "arrow-line-up", on="review"),
+    Command("review.select_all", tr("Select all in the lis&t"), "review.select_all", tr("Decide all that the list shows in one step, after a preview"),
+            "review", ("Ctrl+A",), reviewing, on="review"),
+    Command("review.accept_all", tr("Accept all ne&w categories"), "review.accept_all",
+            tr("All proposed categories enter the tree with their failures, in one step that can be undone"), "review",
             ("Ctrl+Return",), lambda c: c.can_edit and c.n_pending > 0, "checks", starts_group=True),
     Command("judge.run", tr("&Run the judge…"), "window.run_judge", tr("Diagnose the failures that wait"), "judge", ("Ctrl+J",),
             lambda c: c.can_edit and not c.is_judging, "robot"),

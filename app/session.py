@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.keys import KeyMap
 from app.reading import Reads
 from app.tasks.runner import Job, TaskRunner
 from app.theme import Theme
@@ -56,6 +57,7 @@ class Session(QObject):
         super().__init__(parent)
         self.settings = settings
         self.theme = theme
+        self.keys = KeyMap(settings, self)
         self.project: Project | None = None
         self.actor = ""
         self.scope = Scope()

@@ -6,10 +6,10 @@ It holds no truth of its own: panes read the project and redraw from the changes
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
-from app.commands import BY_ID, COMMANDS, MENUS, Command, Context
+from app.commands import BY_ID, COMMANDS, MENUS, PAGE_SCOPES, Command, Context
 from app.deeds import Deeds
 from app.gold.page import GoldPage
 from app.history.page import HistoryPage
@@ -43,6 +43,9 @@ PAGES: tuple[tuple[str, Sentence], ...] = (
 )
 
 LEAST_PAGE = 400
+
+DOCKS = (300, 390)
+"""Widths of taxonomy and record at first, in pixels: the work in the middle gets what a card with two columns needs."""
 
 NARROW = 1180
 """In a window that is less wide than this, in pixels at 100 %, three columns are too narrow to read in."""
@@ -91,6 +94,7 @@ class Window(QMainWindow):
         self.record.set_menu(lambda: self._context_menu("record"))
         self.review.set_menu(lambda: self._context_menu("review"))
         self._connect()
+        self._set_keys()
         self._restyle()
         self._on_closed()
 
@@ -120,7 +124,7 @@ class Window(QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.tree.setMinimumWidth(240)
         self.record.setMinimumWidth(300)
-        self.resizeDocks([self.left, self.right], [340, 480], Qt.Orientation.Horizontal)
+        self.resizeDocks([self.left, self.right], [DOCKS[0], DOCKS[1]], Qt.Orientation.Horizontal)
         self._saved = Elided()
         self._saved.setAccessibleName(str(tr("State of the project")))
         bar = self.statusBar()
@@ -140,8 +144,6 @@ class Window(QMainWindow):
         made: dict[str, QAction] = {}
         for command in COMMANDS:
             action = QAction(str(command.title), self)
-            action.setShortcuts(command.shortcuts())
-            action.setToolTip(command.tooltip())
             action.setStatusTip(str(command.tip))
             action.triggered.connect(lambda _=False, c=command: self.run(c))
             if command.on:  # its keys belong to one page or pane
@@ -149,10 +151,35 @@ class Window(QMainWindow):
                 place = self._targets[command.on]
                 assert isinstance(place, QWidget)
                 place.addAction(action)
+                if command.on in PAGE_SCOPES:  # who scrolls in the record decides by the same keys
+                    self.record.addAction(action)
             else:
                 self.addAction(action)
             made[command.id] = action
         return made
+
+    def _set_keys(self) -> None:
+        """Give the actions their keys; those of the page that is shown come before those of the window."""
+        keys, page = self.session.keys, self._page()
+        of_page = {key for command in COMMANDS if command.on == page for key in keys.of(command)}
+        for command in COMMANDS:
+            own = [key for key in keys.of(command) if command.on or key not in of_page]
+            action = self.actions_by_id[command.id]
+            wanted = [QKeySequence(key) for key in own]
+            if action.shortcuts() != wanted:
+                action.setShortcuts(wanted)
+            action.setToolTip(keys.tooltip(command))
+
+    def _page(self) -> str:
+        """Key of the page that is shown; '' where no project is open."""
+        if not self.session.is_open:
+            return ""
+        shown = self.tabs.currentWidget()
+        return next((key for key, _ in PAGES if getattr(self, key) is shown), "")
+
+    def _on_page(self) -> None:
+        self._set_keys()
+        self._enable()
 
     def _make_menus(self) -> None:
         for key, title in MENUS.items():
@@ -162,10 +189,20 @@ class Window(QMainWindow):
                     continue
                 if command.starts_group:
                     menu.addSeparator()
+                if command.submenu is not None:
+                    self._submenu(menu, command.submenu).addAction(self.actions_by_id[command.id])
+                    continue
                 menu.addAction(self.actions_by_id[command.id])
                 if command.id == "file.open":
                     self._recent_menu = menu.addMenu(str(tr("Open &recent")))
                     self._recent_menu.aboutToShow.connect(self._fill_recent)
+
+    def _submenu(self, menu: QMenu, title: Sentence) -> QMenu:
+        """The menu of this title at the end of `menu`, made where it is not there."""
+        last = menu.actions()[-1].menu() if menu.actions() else None
+        if isinstance(last, QMenu) and last.title() == str(title):
+            return last
+        return menu.addMenu(str(title))
 
     def _fill_recent(self) -> None:
         self._recent_menu.clear()
@@ -205,6 +242,8 @@ class Window(QMainWindow):
         session.tasks.progressed.connect(self._on_jobs)
         session.tasks.finished.connect(self._on_job_finished)
         self.review.n_changed.connect(self._on_pending)
+        self.tabs.currentChanged.connect(lambda _: self._on_page())
+        session.keys.changed.connect(self._set_keys)
         self.start.open_path.connect(self.deeds.open_path)
         self.theme.changed.connect(self._restyle)
 
@@ -235,6 +274,10 @@ class Window(QMainWindow):
             has_record=self.session.record_id is not None,
             has_proposal=self.session.proposal_id is not None,
             n_pending=self.review.n_pending,
+            page=self._page(),
+            proposal_kind=self.review.chosen_kind,
+            can_decide=self.review.can_decide,
+            n_selected=self.review.n_selected,
             undo=str(project.undoable() or ""),
             redo=str(project.redoable() or ""),
             is_judging="judge" in kinds,
@@ -353,6 +396,7 @@ class Window(QMainWindow):
             event.ignore()
             return
         self.session.close()
+        self.session.tasks.end_quiet()
         try:
             self.session.settings["look.window"] = bytes(self.saveState().toBase64().data()).decode()
         except KnownError as error:
@@ -377,7 +421,7 @@ class Window(QMainWindow):
             is_hidden = self.right.isHidden()
             self.addDockWidget(wanted, self.right)
             self.right.setVisible(not is_hidden)
-            self.resizeDocks([self.right], [self.height() // 3 if narrow else 480],
+            self.resizeDocks([self.right], [self.height() // 3 if narrow else DOCKS[1]],
                              Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)  # fmt: skip
         self._is_narrow = narrow
         for strip in (self.task_strip, self.step_strip):

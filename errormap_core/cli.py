@@ -169,7 +169,8 @@ def _propose(call: Invocation) -> int:
 
     with call.project() as project:
         jobs.choose(project, call.chosen(), actor=call.actor(project))
-        outcome = jobs.propose_job(project, call.reporter, settings=call.settings)
+        asked = {"kinds": call.args.kinds, "limit": call.args.limit}
+        outcome = jobs.propose_job(project, call.reporter, settings=call.settings, **asked)
     return _end(call, outcome)
 
 
@@ -184,14 +185,23 @@ def _classify(call: Invocation) -> int:
     return _end(call, outcome)
 
 
+def _queue(call: Invocation) -> int:
+    from errormap_core.queue_job import queue_job
+
+    args = call.args
+    with call.project() as project:
+        outcome = queue_job(project, call.reporter, settings=call.settings, limit=args.limit, watch=args.watch)
+    return _end(call, outcome)
+
+
 def _proposals(call: Invocation) -> int:
-    from errormap_core.project.proposing import pending_proposals
+    from errormap_core.project.pending import pending_proposals
 
     with call.project(read_only=True) as project:
         rows = pending_proposals(project.db)
     for row in rows:
         n = trn("{n:,} failure", "{n:,} failures", row.n_subtree)
-        call.reporter.say(f"{row.id}  {'  ' * row.depth}{row.name}  ({row.kind}, {n})")
+        call.reporter.say(f"{row.id}  {'  ' * row.depth}{row.title}  ({row.kind}, {n})")
     call.reporter.result({"pending": [{"id": r.id, "kind": r.kind, "name": r.name, "n": r.n_subtree} for r in rows]})
     return EXIT_DONE
 
@@ -204,6 +214,15 @@ def _accept(call: Invocation) -> int:
     with call.project() as project:
         ids = None if call.args.all else call.args.ids
         outcome = jobs.accept_job(project, call.reporter, actor=call.actor(project), proposal_ids=ids)
+    return _end(call, outcome)
+
+
+def _decide(call: Invocation) -> int:
+    from errormap_core.decide_job import decide_job
+
+    path = Path(call.args.decisions)
+    with path.open("rb"), call.project() as project:  # a file that cannot be read is told before anything else
+        outcome = decide_job(project, call.reporter, path=path, actor=call.actor(project))
     return _end(call, outcome)
 
 
@@ -454,15 +473,19 @@ COMMANDS: tuple[Command, ...] = (
             ("project", "tried", "model", "prompt"), _try, "errormap-studio try my.errormap --model big.gguf"),
     Command("tune", "measure how a model is best run on this machine, and show it", ("model", "gpu_layers", "anew", "forget"),
             _tune, "errormap-studio tune --model big.gguf"),
-    Command("propose", "embed the analyses and propose categories for those not placed yet",
-            ("project", "set"), _propose, "errormap-studio propose my.errormap"),
+    Command("propose", "embed the analyses and propose categories for those not placed yet, and repairs of the tree",
+            ("project", "kinds", "limit", "set"), _propose, "errormap-studio propose my.errormap --kind merge --limit 10 --json"),
     Command("classify", "propose a category that is there for each diagnosed failure without one",
             ("project", "method", "limit", "model", "threads", "set"), _classify,
             "errormap-studio classify my.errormap --method both --limit 100"),
+    Command("queue", "choose the failures whose placing teaches most, and say how sure the categories have become",
+            ("project", "limit", "watch"), _queue, "errormap-studio queue my.errormap --limit 10 --json"),
     Command("proposals", "list the proposals that wait for a decision", ("project",), _proposals,
             "errormap-studio proposals my.errormap"),
     Command("accept", "accept proposals; what is accepted enters the tree and can be undone",
             ("project", "ids", "all"), _accept, "errormap-studio accept my.errormap --all"),
+    Command("decide", "take decisions on proposals from a file, one JSON object a line (docs/decisions.md)",
+            ("project", "decisions"), _decide, "errormap-studio decide my.errormap --file decisions.jsonl --as 'Ann Bee'"),
     Command("export", "write the atlas as JSON", ("project", "output", "examples", "with_history"), _export,
             "errormap-studio export my.errormap -o atlas.json"),
     Command("run", "all of it: import, judge, propose, accept, export",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from errormap_core.errors import KnownError
+from errormap_core.project.pending import KINDS
 from errormap_core.settings import setting
 
 
@@ -53,6 +54,9 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "threads": (("--threads",), {"type": _as_setting("judge.threads"), "metavar": "N", "help": "threads of the judge (default: half of the cores)"}),
     "context": (("--context",), {"type": _as_setting("judge.context"), "metavar": "N", "help": "tokens of prompt and answer together"}),
     "gpu_layers": (("--gpu-layers",), {"type": _as_setting("judge.gpu_layers"), "metavar": "N", "help": "layers on the GPU; -1 for all"}),
+    "watch": (("--watch",), {"action": "store_true", "help": "go on, and choose again whenever the project changes"}),
+    "kinds": (("--kind",), {"action": "append", "dest": "kinds", "choices": KINDS, "help": "proposals of this kind; may be repeated (default: all but place)"}),
+    "decisions": (("--file",), {"dest": "decisions", "metavar": "JSONL", "required": True, "help": "decisions, one a line: {\"proposal\": ID, \"verdict\": \"accept\"}"}),
     "limit": (("--limit",), {"type": _count, "metavar": "N", "help": "at most so many"}),
     "method": (
         ("--method",),

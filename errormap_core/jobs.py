@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from errormap_core.errors import KnownError
 from errormap_core.exporters.atlas import write_atlas
@@ -17,12 +17,17 @@ from errormap_core.importers.atlas import import_atlas
 from errormap_core.importers.importing import import_files
 from errormap_core.judge.project_prompts import prompt_of
 from errormap_core.project import queries
-from errormap_core.project.proposing import pending_proposals
+from errormap_core.project.lease import project_lease
+from errormap_core.project.pending import KINDS, WAITING, ProposalRow, pending_proposals, proposal_list
 from errormap_core.project.store import Project
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr, trn
 from errormap_core.settings import UserSettings, setting
 from errormap_core.taxonomy.operations import DecideProposals, Ruling, SetChoice, SetThreshold
+from errormap_core.taxonomy.rulings import PLACING_KINDS
+
+if TYPE_CHECKING:
+    from errormap_core.embedding.encoder import Encoder
 
 MOST_TOLD = 20
 
@@ -121,29 +126,90 @@ def warn_of(reporter: Reporter, problems: Sequence[object]) -> None:
         reporter.warn(trn("… and {n:,} more problem.", "… and {n:,} more problems.", len(problems) - MOST_TOLD))
 
 
-def propose_job(project: Project, reporter: Reporter, *, settings: UserSettings) -> Outcome:
-    """Embed the analyses that nobody placed yet and propose categories for them."""
+def propose_job(
+    project: Project,
+    reporter: Reporter,
+    *,
+    settings: UserSettings,
+    kinds: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> Outcome:
+    """Embed the analyses and propose: categories for what nobody placed, then repairs of the tree.
+
+    With `kinds` only what may give such; with kinds or a limit those that wait are told, by worth. Questions where a failure
+    belongs are chosen only where they are asked for.
+    """
     from errormap_core.embedding.encoder import SentenceEncoder
     from errormap_core.judge.starting import default_judge
     from errormap_core.proposals.propose import propose
 
     encoder = SentenceEncoder(settings["embedding.model"] or None)
-    judge = default_judge(project, settings) if project.setting("proposals.names_by") == "judge" else None
-    try:
-        result = reporter.drive(propose(project, encoder, judge=judge, cancelled=reporter.cancelled))
-    finally:
-        if judge is not None:
-            judge.close()
-    reporter.say(result["note"])
-    return Outcome({**result, "note": str(result["note"])}, stopped=reporter.cancelled())
+    wanted = set(KINDS[:-1] if kinds is None else kinds)
+    numbers: dict[str, Any] = {"run": None, "proposals": 0}
+    if wanted.intersection(PLACING_KINDS):
+        judge = default_judge(project, settings) if project.setting("proposals.names_by") == "judge" else None
+        try:
+            result = reporter.drive(propose(project, encoder, judge=judge, cancelled=reporter.cancelled))
+        finally:
+            if judge is not None:
+                judge.close()
+        reporter.say(result["note"])
+        numbers = {**result, "note": str(result["note"])}
+    if wanted.difference(("create", "place")) and not project.setting("taxonomy.locked") and not reporter.cancelled():
+        numbers["repair"] = _repairs(project, reporter, encoder)
+    if "place" in wanted and not reporter.cancelled():
+        from errormap_core.proposals.queueing import Queue
+        from errormap_core.proposals.worklist import AHEAD
+
+        queue = Queue(project, encoder, cancelled=reporter.cancelled)
+        with project_lease(project, "queue", purpose=tr("Choosing questions")):
+            reporter.drive(queue.refresh(n=AHEAD if limit is None else limit))
+    if kinds is not None or limit is not None or reporter.as_json:
+        rows = proposal_list(project.db, kinds=kinds, states=WAITING, limit=limit)
+        numbers["pending"] = [proposal_json(row) for row in rows]
+        for row in rows:
+            n = trn("{n:,} failure", "{n:,} failures", row.n_subtree)
+            reporter.say(f"{row.id}  {row.worth:8.1f}  {row.title}  ({row.kind}, {n})  {row.why or ''}".rstrip())
+        if not rows:
+            reporter.say(tr("No proposal waits for a decision."))
+    return Outcome(numbers, stopped=reporter.cancelled())
+
+
+def _repairs(project: Project, reporter: Reporter, encoder: "Encoder") -> dict[str, Any]:
+    from errormap_core.proposals.repairing import repair
+
+    result = reporter.drive(repair(project, encoder, cancelled=reporter.cancelled))
+    if result["run"] is not None:
+        reporter.say(result["note"])
+    return {**result, "note": str(result["note"])}
+
+
+def proposal_json(row: ProposalRow) -> dict[str, Any]:
+    """A proposal that waits, for machines."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "name": row.name,
+        "title": str(row.title),
+        "why": None if row.why is None else str(row.why),
+        "worth": row.worth,
+        "members": row.n_members,
+        "members_below": row.n_subtree - row.n_members,
+        "parent": row.parent_id,
+        "state": row.state,
+        "arguments": row.arguments,
+    }
 
 
 def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids: Sequence[str] | None) -> Outcome:
-    """Accept these proposals with those above them, or (None) all that wait, as one step recorded as bulk."""
+    """Accept these proposals with those above them, or (None) all that place failures, as one step recorded as bulk.
+
+    Repairs of the tree and questions are never accepted unseen.
+    """
     pending = pending_proposals(project.db)
     by_id = {row.id: row for row in pending}
     if proposal_ids is None:
-        chosen = [row.id for row in pending]
+        chosen = [row.id for row in pending if row.kind in PLACING_KINDS and not row.arguments.get("from_id")]
     else:
         chosen = []
         for proposal_id in proposal_ids:

@@ -143,6 +143,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("models.folders", (), "names", "Folders with models", "Folders whose GGUF files are offered as judges, those below them included.", "user"),
     # Proposals
     Setting("embedding.model", "", "path", "Encoder", "A folder with a sentence-transformers model; empty for the embedded all-MiniLM-L6-v2.", "user"),
+    Setting("taxonomy.locked", False, "flag", "Lock the taxonomy", "Only propose places in the categories that are there: no new categories, no repairs.", "project"),
     Setting("proposals.depth", 2, "int", "Levels", "The most levels of categories that are proposed.", "project", 1, 4),
     Setting("proposals.max_categories", 25, "int", "Categories a level", "The most categories that are proposed below one parent.", "project", 2, 200),
     Setting("proposals.min_size", 3, "int", "Smallest category", "Groups with fewer failures go to Other.", "project", 1, 1000),
@@ -159,6 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("atlas.licence", "", "text", "Licence", "Licence of the exported atlas.", "project"),
     Setting("atlas.language", "en", "text", "Language", "Language of the names and descriptions, as a BCP 47 tag.", "project"),
     Setting("atlas.imported", None, "json", "Imported atlas", "What an imported atlas said that is not a category.", "project", hidden=True),
+    Setting("queue.questions", True, "flag", "Choose questions", "While Review is open, work out which failures teach most when a person places them.", "user"),
     # The user
     Setting("user.id", "", "text", "Annotator id", "Made at first start.", "user", hidden=True),
     Setting("user.name", "", "text", "Your name", "Signs every step that you take.", "user"),
@@ -166,6 +168,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("look.scheme", "system", "choice", "Colours", "Light, dark, or as the system says.", "user", choices=("system", "light", "dark")),
     Setting("look.text_size", 100, "int", "Text size", "Per cent of the system's size.", "user", 75, 250),
     Setting("look.recent", (), "json", "Recent projects", "Newest first.", "user", hidden=True),
+    Setting("keys", None, "json", "Keys", "Keys that you gave to commands, by the command's name.", "user", hidden=True),
     Setting("look.window", "", "text", "Window layout", "Where panes are.", "user", hidden=True),
 )  # fmt: skip
 

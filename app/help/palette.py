@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QKeySequence
-
 from app.commands import COMMANDS, MENUS, Command
 from app.dialogs import Picker
 from errormap_core.sentences import tr
@@ -29,7 +27,7 @@ class Palette(Picker):
         def entries(words: list[str]) -> Iterator[tuple[str, str, str]]:
             for command in COMMANDS:
                 if command.id != "help.palette" and command.when(context) and matches(command, words):
-                    keys = ", ".join(s.toString(QKeySequence.SequenceFormat.NativeText) for s in command.shortcuts())
+                    keys = window.session.keys.all_text(command)
                     title = str(command.title).replace("&", "")
                     yield command.id, f"{title}    {keys}" if keys else title, str(command.tip)
 

@@ -3,7 +3,7 @@
 Texts of records are inserted as plain text, never as markup: nobody vouches for what is in them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
@@ -87,6 +87,30 @@ class RecordDocument:
                 self._text(text)
         self._analysis(detail)
         self._rest(detail)
+
+    def write_parts(self, detail: RecordDetail, parts: Collection[str]) -> None:
+        """The answer with the evidence marked, and of 'question', 'reference', 'correct' and 'criteria' those in `parts`."""
+        self._document.clear()
+        self._document.setDefaultFont(self._base)
+        self._cursor = QTextCursor(self._document)
+        self.places = {}
+        if "question" in parts:
+            self._heading("question", tr("Question"))
+            self._text(detail.input_text)
+            self._heading("answer", tr("Answer"))
+        self._answer(detail)
+        if "reference" in parts:
+            self._heading("reference", tr("Reference"))
+            self._text(detail.correct_answer) if detail.correct_answer else self._muted(tr("None was given."))
+        if "correct" in parts:
+            n = len(detail.correct_predictions)
+            self._heading("correct", trn("{n:,} correct answer", "{n:,} correct answers", n))
+            for model, text in detail.correct_predictions:
+                self._muted(tr("{model}", model=model))
+                self._text(text)
+        if "criteria" in parts and detail.analysis is not None:
+            self._heading("criteria", tr("What the judge looked at"))
+            self._one_analysis(detail, detail.analysis)
 
     def write_analysis(self, detail: RecordDetail, analysis: AnalysisRow | None) -> None:
         """One analysis of a record alone, whether it counts or not."""

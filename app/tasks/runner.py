@@ -32,6 +32,7 @@ TITLES: dict[str, Sentence] = {
     "judge": tr("Judge"),
     "propose": tr("Proposals"),
     "classify": tr("Placing the unplaced"),
+    "queue": tr("Choosing questions"),
     "embed": tr("Embedding"),
     "export": tr("Export"),
     "score": tr("Comparing with gold"),
@@ -48,6 +49,7 @@ class Job:
 
     kind: str
     process: QProcess
+    is_quiet: bool = False  # stands by rather than works: no strip shows it, no Stop ends it, nothing waits for it
     progress: Progress | None = None
     pace: Pace = field(default_factory=Pace)
     result: dict[str, Any] = field(default_factory=dict)
@@ -129,26 +131,32 @@ class Job:
 
 
 class TaskRunner(QObject):
-    """Starts jobs, one of a kind at a time, and tells of them."""
+    """Starts jobs, one of a kind at a time, and tells of them. Of quiet ones only those hear who started them."""
 
     started = Signal(object)  # Job
     progressed = Signal(object)  # Job
     answered = Signal(object)  # Job, whose progress tells which records can and cannot go first
     finished = Signal(object)  # Job; its `error` is None where it went well
+    quiet_progressed = Signal(object)  # Job
+    quiet_finished = Signal(object)  # Job
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._jobs: dict[str, Job] = {}
 
     def running(self) -> list[Job]:
-        return list(self._jobs.values())
+        """The jobs that work; quiet ones are none of them."""
+        return [job for job in self._jobs.values() if not job.is_quiet]
 
     def running_of(self, kind: str) -> Job | None:
         """The job of this kind that runs, or None."""
         return self._jobs.get(kind)
 
-    def start(self, kind: str, arguments: Sequence[str]) -> Job | None:
-        """Start `errormap-studio KIND ARGUMENTS`; None where one of this kind runs already."""
+    def start(self, kind: str, arguments: Sequence[str], *, is_quiet: bool = False) -> Job | None:
+        """Start `errormap-studio KIND ARGUMENTS`; None where one of this kind runs already.
+
+        A quiet one stands by for the whole session (it answers whenever the project changes): it is not counted as work.
+        """
         if kind in self._jobs:
             return None
         process = QProcess(self)
@@ -156,7 +164,7 @@ class TaskRunner(QObject):
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
         process.setProcessEnvironment(environment)
-        job = Job(kind, process)
+        job = Job(kind, process, is_quiet)
         self._jobs[kind] = job
         process.readyReadStandardOutput.connect(lambda: self._read(job))
         process.readyReadStandardError.connect(lambda: self._hear(job))
@@ -164,7 +172,8 @@ class TaskRunner(QObject):
         process.finished.connect(lambda code, status: self._on_finished(job, code, status))
         process.started.connect(lambda: _give_way(process.processId()))
         process.start(sys.executable, ["-m", "errormap_core.cli", kind, *arguments, "--progress", "json"])
-        self.started.emit(job)
+        if not is_quiet:
+            self.started.emit(job)
         return job
 
     def cancel(self, job: Job) -> None:
@@ -175,7 +184,7 @@ class TaskRunner(QObject):
         job.process.write(b"cancel\n")
         QTimer.singleShot(TERMINATE_AFTER_MS, job.process, job.process.terminate)
         QTimer.singleShot(KILL_AFTER_MS, job.process, job.process.kill)
-        self.progressed.emit(job)
+        self._tell(job)
 
     def pause(self, job: Job) -> None:
         """Ask a job to pause after the few tokens in flight; it keeps what is loaded and half written."""
@@ -201,6 +210,13 @@ class TaskRunner(QObject):
         for job in self.running():
             self.cancel(job)
 
+    def end_quiet(self) -> None:
+        """End the quiet jobs at once and wait for that: the window closes. What they had begun is not kept."""
+        for job in [job for job in self._jobs.values() if job.is_quiet]:
+            job.is_stopping = True
+            job.process.kill()
+            job.process.waitForFinished(KILL_AFTER_MS)
+
     def _read(self, job: Job) -> None:
         data = job.rest + job.process.readAllStandardOutput().data()
         *lines, job.rest = data.split(b"\n")
@@ -218,7 +234,7 @@ class TaskRunner(QObject):
             job.pace.update(job.progress)
             if job.wants_pause == job.is_paused:
                 job.wants_pause = None
-            self.progressed.emit(job)
+            self._tell(job)
             if "first" in job.progress.counts:
                 self.answered.emit(job)
         elif "error" in message:
@@ -251,8 +267,11 @@ class TaskRunner(QObject):
 
     def _end(self, job: Job) -> None:
         if self._jobs.pop(job.kind, None) is not None:
-            self.finished.emit(job)
+            (self.quiet_finished if job.is_quiet else self.finished).emit(job)
             job.process.deleteLater()
+
+    def _tell(self, job: Job) -> None:
+        (self.quiet_progressed if job.is_quiet else self.progressed).emit(job)
 
 
 def _give_way(process_id: int) -> None:

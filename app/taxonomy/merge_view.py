@@ -1,6 +1,6 @@
 """The one merge view: the categories beside each other, which of them survives, under which name, what it touches."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -9,21 +9,15 @@ from PySide6.QtWidgets import (
     QLabel,
     QPlainTextEdit,
     QRadioButton,
-    QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.dialogs import Dialog
 from app.session import Session
+from app.taxonomy.merge_sides import MergeSides
 from errormap_core.errors import KnownError
-from errormap_core.project.queries import failure_ids, failure_rows
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import MergeCategories
-
-TYPICAL = 5
-
-SHORT = 36
 
 
 class MergeView(Dialog):
@@ -38,20 +32,9 @@ class MergeView(Dialog):
         self._session, self._project, self._ids = session, project, category_ids
         self.resize(min(360 * len(category_ids) + 60, 1180), 620)
         tree = project.tree
-        self._survivor = QButtonGroup(self)
-        sides = QHBoxLayout()
-        counts = {c: len(failure_ids(project.reader, category_ids=tree.subtree(c))) for c in category_ids}
-        reserved = [c for c in category_ids if tree.live(c).reserved is not None]
-        first = into or (reserved[0] if reserved else max(category_ids, key=lambda c: counts[c]))
-        for place, category_id in enumerate(category_ids):
-            sides.addWidget(self._side(place, category_id, counts[category_id]), 1)
-        self._survivor.button(category_ids.index(first)).setChecked(True)
-        area = QScrollArea(self)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        inner = QWidget(self)
-        inner.setLayout(sides)
-        area.setWidget(inner)
+        self.sides = MergeSides(session, self)
+        self.sides.show_categories(category_ids, into=into)
+        self.sides.record_chosen.connect(session.select_record)
         self.name = QComboBox(self)
         self.name.setEditable(True)
         self.name.addItems([tree.live(c).name for c in category_ids])
@@ -77,43 +60,19 @@ class MergeView(Dialog):
         self.effect.setWordWrap(True)
         self.effect.setAccessibleName(str(tr("What the merge touches")))
         n = len(category_ids)
-        self.column.addWidget(area, 1)
+        self.column.addWidget(self.sides, 1)
         self.column.addLayout(form)
         self.column.addWidget(self.effect)
         self.ok = self.add_buttons(trn("Merge {n:,} category", "Merge {n:,} categories", n), self._merge)
-        self._survivor.idToggled.connect(lambda _, on: self._on_survivor() if on else None)
+        self.sides.changed.connect(self._on_survivor)
         collisions.idToggled.connect(lambda _, on: self._preview() if on else None)
         self.name.currentTextChanged.connect(lambda _: self._preview())
         self._on_survivor()
         self.ok.setFocus()
 
-    def _side(self, place: int, category_id: str, count: int) -> QWidget:
-        """One category: whether it survives, its numbers, its description, a few typical errors."""
-        tree = self._project.tree
-        category = tree.live(category_id)
-        side = QWidget(self)
-        column = QVBoxLayout(side)
-        short = category.name if len(category.name) <= SHORT else category.name[: SHORT - 1] + "…"
-        radio = QRadioButton(short, side)
-        radio.setToolTip(str(tr("{path}\nIts id survives", path=tree.path(category_id))))
-        radio.setFont(self._session.theme.font(semibold=True))
-        self._survivor.addButton(radio, place)
-        column.addWidget(radio)
-        said = [str(trn("{n:,} failure", "{n:,} failures", count)), category.description]
-        ids = failure_ids(self._project.reader, category_ids=tree.subtree(category_id))[:TYPICAL]
-        rows = failure_rows(self._project.reader, ids)
-        said += ["\N{NO-BREAK SPACE}"]
-        said += [f"– {rows[i].error_title}" for i in ids if i in rows and rows[i].error_title]
-        label = QLabel("\n".join(text for text in said if text), side)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setWordWrap(True)
-        label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        column.addWidget(label, 1)
-        return side
-
     @property
     def into(self) -> str:
-        return self._ids[self._survivor.checkedId()]
+        return self.sides.into
 
     def _on_survivor(self) -> None:
         category = self._project.tree.live(self.into)

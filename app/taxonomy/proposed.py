@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QToolButton, QTree
 
 from app.icons import icon
 from app.session import Session
-from errormap_core.project.proposing import ProposalRow, pending_proposals
+from errormap_core.project.pending import ProposalRow, pending_proposals
 from errormap_core.sentences import tr, trn
-from errormap_core.taxonomy.edits import Change, MachineChange
+from errormap_core.taxonomy.edits import Change, Edit, MachineChange
+from errormap_core.taxonomy.rulings import DECIDING, PLACING_KINDS
 
 PROPOSAL_ROLE = Qt.ItemDataRole.UserRole
 
@@ -161,7 +162,7 @@ class ProposedModel(QAbstractItemModel):
 
 
 def _title(row: ProposalRow) -> str:
-    title = str(tr("→ {name}", name=row.name)) if row.is_placing else row.name
+    title = str(row.title)
     return str(tr("{title} · skipped", title=title)) if row.verdict == "skip" else title
 
 
@@ -187,6 +188,7 @@ class ProposedPanel(QWidget):
         super().__init__(parent)
         self._session = session
         self._is_following = False
+        self._n_steps = 0
         self.n_pending = 0
         self.title = QToolButton(self)
         self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -221,36 +223,59 @@ class ProposedPanel(QWidget):
         self.hide()
 
     def _on_opened(self) -> None:
-        self.model.show(self._pending())
+        project = self._session.project
+        rows = [] if project is None else pending_proposals(project.reader, kinds=PLACING_KINDS)
+        self.model.show(self._show(rows))
         self.view.expandAll()
 
     def _on_closed(self) -> None:
         self.model.show(())
+        self._shown = []
         self.n_pending = 0
         self.hide()
 
     def _on_change(self, change: Change) -> None:
-        if change.tables() & {"decision", "category"}:
-            self.follow()
+        if not change.tables() & {"decision", "category"}:
+            return
+        self._n_steps += 1
+        done = {
+            edit.key
+            for edit in change.edits
+            if isinstance(edit, Edit) and edit.table == "decision" and edit.after and edit.after["verdict"] in DECIDING
+        }
+        if done:  # what is decided goes at once; how the rest stands is read beside
+            self._follow([row for row in self._shown if row.id not in done])
+        self._ask()
 
     def _on_machine(self, change: MachineChange) -> None:
-        project = self._session.project
-        if project is None or change.tables <= {"analysis", "judge_error"}:  # a judge proposes nothing
+        if change.tables <= {"analysis", "judge_error", "embedding"}:  # a judge proposes nothing
             return
-        if change.is_quiet and pending_proposals(project.reader) == self._shown:
-            return  # a run of a judge began or ended
-        self.follow()
+        self._ask()
+
+    def _ask(self) -> None:
+        """Read what waits beside the window's thread; what was asked before the last step is not told."""
+        asked = self._n_steps
+        self._session.reads.ask(
+            "proposed",
+            lambda db: pending_proposals(db, kinds=PLACING_KINDS),
+            lambda rows: self._follow(rows) if asked == self._n_steps else None,
+        )
 
     def follow(self) -> None:
         """Read again what waits."""
+        project = self._session.project
+        if project is not None:
+            self._follow(pending_proposals(project.reader, kinds=PLACING_KINDS))
+
+    def _follow(self, rows: list[ProposalRow]) -> None:
+        if rows == self._shown:
+            return
         self._is_following = True
-        self.model.follow(self._pending())
+        self.model.follow(self._show(rows))
         self._is_following = False
         self._select(self._session.proposal_id)
 
-    def _pending(self) -> list[ProposalRow]:
-        project = self._session.project
-        rows = [] if project is None else pending_proposals(project.reader)
+    def _show(self, rows: list[ProposalRow]) -> list[ProposalRow]:
         self._shown = rows
         self.n_pending = len(rows)
         self.title.setText(

@@ -111,6 +111,11 @@ class TreeModel(QAbstractItemModel):
         """Make the children of `parent` those that the tree has; ones that go stay behind at the end."""
         if parent is not None and parent not in self._parents:
             return  # its own parent is reconciled first and brings it
+        here = self._children.setdefault(parent, [])
+        stay = {*tree.children(parent), DRAFT}
+        for gone in [c for c in here if c not in stay]:  # moved behind once, rather than all others before it
+            if here[-1] != gone:
+                self._move(gone, parent, len(here))
         for row, wanted in enumerate(tree.children(parent)):
             here = self._children.setdefault(parent, [])
             if row < len(here) and here[row] == wanted:

@@ -7,6 +7,7 @@ groups by spectral k-means agree with the gold with an adjusted Rand index of 0.
 many failures the same title.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,21 @@ class Words(NamedTuple):
 
     title: str
     summary: str
+
+
+_LETTER = re.compile(r"[^\W\d_]")
+
+_NOTHING = frozenset(
+    {"", "n a", "na", "none", "null", "nan", "unknown", "error", "title", "summary", "error title", "error summary"}
+)
+
+
+def says_nothing(words: Words) -> bool:
+    """Whether an analysis says nothing: no letter in it, or only what stands for nothing ('N/A', 'null', a field's name)."""
+    return all(
+        not _LETTER.search(text) or " ".join(re.findall(r"\w+", text.casefold().replace("_", " "))) in _NOTHING
+        for text in words
+    )
 
 
 def texts_of(words: Iterable[Words]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What plans of operations ask of the project (taxonomy/draft.py, Facts), answered in SQL."""
+"""What plans of operations ask of the project (taxonomy/facts.py), answered in SQL."""
 
 import json
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
-from errormap_core.taxonomy.draft import ASSIGNMENT_COLUMNS, ProposalFacts
 from errormap_core.taxonomy.edits import KEY_COLUMNS, Row
+from errormap_core.taxonomy.facts import ASSIGNMENT_COLUMNS, ProposalFacts
 
 _COLUMNS = ", ".join(ASSIGNMENT_COLUMNS)
 
@@ -76,6 +76,14 @@ class ProjectFacts:
             values.append(value)
         return [tuple(row) for row in self._db.execute(sql + " ORDER BY id", values)]
 
+    def assignment_rows(self, ids: Sequence[int]) -> list[tuple[Any, ...]]:
+        sql = f"SELECT {_COLUMNS} FROM assignment WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        return [tuple(row) for row in self._db.execute(sql, [json.dumps(list(ids))])]
+
+    def n_counted_among(self, ids: Sequence[int]) -> int:
+        sql = "SELECT count(*) FROM assignment WHERE counted = 1 AND id IN (SELECT value FROM json_each(?))"
+        return int(self._db.execute(sql, [json.dumps(list(ids))]).fetchone()[0])
+
     def next_assignment_id(self) -> int:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'assignment'").fetchone()
         return 1 if row is None else int(row[0]) + 1
@@ -105,7 +113,7 @@ class ProjectFacts:
     def proposal(self, proposal_id: str, run_id: str | None = None) -> ProposalFacts:
         """What deciding needs, as this run has it or the latest that proposed it. Raises KnownError where there is none."""
         row = self._db.execute(
-            """SELECT p.kind, p.arguments, rp.run_id, rp.parent_id FROM proposal p
+            """SELECT p.kind, p.arguments, rp.run_id, rp.parent_id, p.evidence FROM proposal p
             JOIN run_proposal rp ON rp.proposal_id = p.id
             JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
             WHERE p.id = ? AND (? IS NULL OR rp.run_id = ?) ORDER BY r.finished_at DESC, s.rowid DESC LIMIT 1""",
@@ -126,7 +134,27 @@ class ProjectFacts:
             parent_id=row[3],
             arguments=json.loads(row[1]),
             members=tuple((record_id, confidence) for record_id, confidence in members),
+            evidence=json.loads(row[4]),
         )
+
+    def any_in(self, category_id: str, record_ids: Sequence[str]) -> bool:
+        sql = """SELECT EXISTS (SELECT 1 FROM json_each(?) m
+            JOIN assignment a ON a.record_id = m.value AND a.category_id = ?)"""
+        return bool(self._db.execute(sql, [json.dumps(list(record_ids)), category_id]).fetchone()[0])
+
+    def any_unplaced(self, record_ids: Sequence[str]) -> bool:
+        sql = """SELECT EXISTS (SELECT 1 FROM json_each(?) m WHERE NOT EXISTS
+            (SELECT 1 FROM assignment a WHERE a.record_id = m.value AND a.is_primary = 1))"""
+        return bool(self._db.execute(sql, [json.dumps(list(record_ids))]).fetchone()[0])
+
+    def failure_state(self, record_id: str) -> str | None:
+        row = self._db.execute("SELECT state FROM failure WHERE record_id = ?", [record_id]).fetchone()
+        return None if row is None else str(row[0])
+
+    def is_placed_by_person(self, record_id: str) -> bool:
+        sql = """SELECT EXISTS (SELECT 1 FROM assignment a JOIN source s ON s.id = a.source_id
+            WHERE a.record_id = ? AND a.is_primary = 1 AND s.kind = 'annotator')"""
+        return bool(self._db.execute(sql, [record_id]).fetchone()[0])
 
     def source_label(self, source_id: str) -> dict[str, str]:
         row = self._db.execute("SELECT kind, name FROM source WHERE id = ?", [source_id]).fetchone()

@@ -1,8 +1,11 @@
-"""What proposing reads and writes: texts to embed, the cache of embeddings, proposals and their members."""
+"""What proposing reads and writes: texts to embed, the cache of embeddings, runs, proposals and their members.
+
+What waits for a decision is read by pending.py.
+"""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlite_utils import Database
@@ -11,70 +14,27 @@ from errormap_core.errors import KnownError
 from errormap_core.ids import now
 from errormap_core.sentences import tr
 
-# Reads for the window and the command line
+# Runs and members
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalRow:
-    """A proposal as lists show it.
-
-    `category_id` and `name` are those of the category of a 'place' or 'assign' proposal; `n_members` go into it directly,
-    `n_subtree` with those of the proposals below it; `verdict` is None or 'skip' for a pending one; `depth` is 0
-    at the top.
-    """
-
-    id: str
-    kind: str
-    parent_id: str | None
-    name: str
-    description: str
-    category_id: str | None
-    score: float
-    n_members: int
-    n_subtree: int
-    named_by: str
-    evidence: dict[str, Any]
-    verdict: str | None
-    depth: int
-
-    @property
-    def is_placing(self) -> bool:
-        """Whether its failures go into a category that is there."""
-        return self.kind in ("place", "assign")
-
-
-_LATEST_FIRST = "ORDER BY r.finished_at DESC, s.rowid DESC"
+LATEST_FIRST = "ORDER BY r.finished_at DESC, s.rowid DESC"
 """A run that is repeated with the same parameters is the same row, and the latest again once it has finished."""
 
+TASK = "coalesce(json_extract(r.parameters, '$.task'), 'propose')"
+"""What a run of kind 'propose' did: propose (clusters), classify, repair, queue."""
 
-def latest_propose_run(db: Database) -> dict[str, Any] | None:
-    """The propose run that finished last, or None; `rowid` of its source breaks a tie."""
+
+def latest_propose_run(db: Database, task: str = "propose") -> dict[str, Any] | None:
+    """The run of this task that finished last, or None; `rowid` of its source breaks a tie."""
     sql = f"""SELECT r.* FROM run r JOIN source s ON s.id = r.id
-        WHERE r.kind = 'propose' AND r.status = 'finished' {_LATEST_FIRST} LIMIT 1"""
-    return next(iter(db.query(sql)), None)
-
-
-def pending_proposals(db: Database) -> list[ProposalRow]:
-    """Proposals of the latest finished run without a decision, or skipped; parents before children.
-
-    What stands below a rejected one is not pending: it could only be accepted with the one above.
-    """
-    run = latest_propose_run(db)
-    if run is None:
-        return []
-    return [row for row, is_shut in _in_tree_order(db, run["id"]) if row.verdict in (None, "skip") and not is_shut]
-
-
-def proposal(db: Database, proposal_id: str) -> ProposalRow:
-    """One proposal, as its latest run has it. Raises KnownError where there is none."""
-    run_id = run_of(db, proposal_id)
-    return next(row for row, _ in _in_tree_order(db, run_id) if row.id == proposal_id)
+        WHERE r.kind = 'propose' AND r.status = 'finished' AND {TASK} = ? {LATEST_FIRST} LIMIT 1"""
+    return next(iter(db.query(sql, [task])), None)
 
 
 def run_of(db: Database, proposal_id: str) -> str:
     """Id of the latest run that proposed it. Raises KnownError where there is none."""
     sql = f"""SELECT rp.run_id FROM run_proposal rp JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
-        WHERE rp.proposal_id = ? {_LATEST_FIRST} LIMIT 1"""
+        WHERE rp.proposal_id = ? {LATEST_FIRST} LIMIT 1"""
     found = db.execute(sql, [proposal_id]).fetchone()
     if found is None:
         raise KnownError(
@@ -88,53 +48,6 @@ def proposal_members(db: Database, proposal_id: str, *, limit: int | None = None
     """(record id, confidence) of the direct members, the most typical first."""
     sql = "SELECT record_id, confidence FROM proposal_member WHERE proposal_id = ? ORDER BY position LIMIT ?"
     return [(r, c) for r, c in db.execute(sql, [proposal_id, -1 if limit is None else limit])]
-
-
-def _in_tree_order(db: Database, run_id: str) -> list[tuple[ProposalRow, bool]]:
-    """A run's proposals, parents before children, each with whether one above it was rejected."""
-    rows = {row.id: row for row in _rows(db, run_id)}
-    children: dict[str | None, list[ProposalRow]] = {}
-    for row in rows.values():
-        children.setdefault(row.parent_id if row.parent_id in rows else None, []).append(row)
-    found: list[tuple[ProposalRow, bool]] = []
-
-    def walk(parent: str | None, depth: int, is_shut: bool) -> int:
-        total = 0
-        for row in children.get(parent, []):
-            place = len(found)
-            found.append((row, is_shut))
-            n = row.n_members + walk(row.id, depth + 1, is_shut or row.verdict == "reject")
-            found[place] = replace(row, n_subtree=n, depth=depth), is_shut
-            total += n
-        return total
-
-    walk(None, 0, False)
-    return found
-
-
-def _rows(db: Database, run_id: str) -> Iterable[ProposalRow]:
-    sql = """SELECT p.*, rp.parent_id, d.verdict, c.name AS category_name,
-            (SELECT count(*) FROM proposal_member m WHERE m.proposal_id = p.id) AS n_members
-        FROM run_proposal rp JOIN proposal p ON p.id = rp.proposal_id LEFT JOIN decision d ON d.proposal_id = p.id
-            LEFT JOIN category c ON c.id = json_extract(p.arguments, '$.category_id')
-        WHERE rp.run_id = ? ORDER BY rp.position"""
-    for row in db.query(sql, [run_id]):
-        arguments = json.loads(row["arguments"])
-        yield ProposalRow(
-            id=row["id"],
-            kind=row["kind"],
-            parent_id=row["parent_id"],
-            name=row["category_name"] or arguments.get("name", ""),
-            description=arguments.get("description", ""),
-            category_id=arguments.get("category_id"),
-            score=row["score"],
-            n_members=row["n_members"],
-            n_subtree=row["n_members"],
-            named_by=arguments.get("named_by", ""),
-            evidence=json.loads(row["evidence"]),
-            verdict=row["verdict"],
-            depth=0,
-        )
 
 
 # What is to be proposed
@@ -181,11 +94,35 @@ def placed_words(db: Database) -> list[tuple[str, str, str]]:
     return [(c, title, summary) for c, title, summary in db.execute(sql)]
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A failure that counts in a category, with its counted analysis."""
+
+    category_id: str
+    record_id: str
+    analysis_id: str
+    error_title: str
+    error_summary: str
+
+
+def placed_failures(db: Database) -> list[Placed]:
+    """Counted failures with an analysis in all categories, the reserved ones included, ordered by record."""
+    sql = """SELECT x.category_id, x.record_id, a.id, a.error_title, a.error_summary FROM assignment x
+        JOIN failure f ON f.record_id = x.record_id JOIN analysis a ON a.id = f.analysis_id
+        WHERE x.counted = 1 ORDER BY x.record_id"""
+    return [Placed(*row) for row in db.execute(sql)]
+
+
 def decided_pairs(db: Database) -> set[tuple[str, str]]:
-    """(record id, category id) of what 'assign' proposals said and a person decided, skipped ones apart."""
+    """(record id, category id) of what proposals to assign said and a person decided, skipped ones apart; and what was left
+    out of a category that was made of a proposal."""
     sql = """SELECT m.record_id, json_extract(p.arguments, '$.category_id')
         FROM decision d JOIN proposal p ON p.id = d.proposal_id JOIN proposal_member m ON m.proposal_id = p.id
-        WHERE p.kind = 'assign' AND d.verdict IN ('accept', 'edit', 'reject')"""
+        WHERE (p.kind = 'assign' OR (p.kind = 'place' AND json_extract(p.arguments, '$.candidates') IS NULL))
+            AND d.verdict IN ('accept', 'edit', 'reject')
+        UNION SELECT w.value, d.category_id
+        FROM decision d JOIN proposal p ON p.id = d.proposal_id, json_each(d.details, '$.without') w
+        WHERE p.kind = 'create' AND d.category_id IS NOT NULL"""
     return {(record_id, category_id) for record_id, category_id in db.execute(sql)}
 
 
@@ -246,12 +183,14 @@ class NewProposal:
 def save_proposals(db: Database, run_id: str, proposals: Sequence[NewProposal]) -> None:
     """Keep a run's proposals, parents first; to be called inside writing().
 
-    One that an earlier run made keeps its id and members. Its name and evidence are renewed as long as nobody ever
-    decided on it; later they stay, because the log refers to them.
+    One that an earlier run made keeps its id and members; its evidence and score are renewed. Its arguments are renewed as
+    long as nobody ever decided on it; later they stay, because the log refers to them. A question where a failure belongs
+    has other candidates whenever it is asked: the log says which was chosen.
     """
     made = now()
-    known = _among(db, "SELECT id FROM proposal WHERE id IN (SELECT value FROM json_each(?))", proposals)
-    settled = ever_decided(db)
+    sql = "SELECT id FROM proposal WHERE id IN (SELECT value FROM json_each(?))"
+    known = {row[0] for row in db.execute(sql, [json.dumps([new.id for new in proposals])])}
+    settled = ever_decided(db) if any(new.id in known and new.kind != "place" for new in proposals) else set()
     for position, new in enumerate(proposals):
         values = [_json(new.arguments), _json(new.evidence), new.score]
         if new.id not in known:
@@ -263,7 +202,9 @@ def save_proposals(db: Database, run_id: str, proposals: Sequence[NewProposal]) 
                 "INSERT INTO proposal_member (proposal_id, position, record_id, confidence) VALUES (?, ?, ?, ?)",
                 [(new.id, place, record_id, c) for place, (record_id, c) in enumerate(new.members)],
             )
-        elif new.id not in settled:
+        elif new.id in settled and new.kind != "place":
+            db.execute("UPDATE proposal SET evidence = ?, score = ? WHERE id = ?", [*values[1:], new.id])
+        else:
             db.execute("UPDATE proposal SET arguments = ?, evidence = ?, score = ? WHERE id = ?", [*values, new.id])
         db.execute(
             "INSERT OR REPLACE INTO run_proposal (run_id, proposal_id, parent_id, position) VALUES (?, ?, ?, ?)",
@@ -303,12 +244,10 @@ def settled_arguments(db: Database) -> dict[str, dict[str, Any]]:
 
 
 def decided_of_run(db: Database, run_id: str) -> int:
-    """How many of a run's proposals are decided already (skipped ones are not)."""
-    return sum(row.verdict not in (None, "skip") for row in _rows(db, run_id))
-
-
-def _among(db: Database, sql: str, proposals: Sequence[NewProposal]) -> set[str]:
-    return {row[0] for row in db.execute(sql, [json.dumps([new.id for new in proposals])])}
+    """How many of a run's proposals are done already (what is skipped or set aside is not)."""
+    sql = """SELECT count(*) FROM run_proposal rp JOIN decision d ON d.proposal_id = rp.proposal_id
+        WHERE rp.run_id = ? AND d.verdict IN ('accept', 'edit', 'reject')"""
+    return int(db.execute(sql, [run_id]).fetchone()[0])
 
 
 def _json(value: Mapping[str, Any]) -> str:

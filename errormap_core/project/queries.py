@@ -126,6 +126,21 @@ def failure_ids(
     return [row[0] for row in db.execute(sql, values)]
 
 
+def common_titles(db: Database, category_ids: Sequence[str], *, limit: int) -> list[tuple[str, int, str]]:
+    """(error title, how many failures have it, id of one of them) of these categories, the most frequent first."""
+    sql = """SELECT a.error_title, count(*), min(f.record_id) FROM assignment x
+        JOIN failure f ON f.record_id = x.record_id JOIN analysis a ON a.id = f.analysis_id
+        WHERE x.counted = 1 AND x.category_id IN (SELECT value FROM json_each(?)) AND a.error_title <> ''
+        GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"""
+    return [(title, n, record_id) for title, n, record_id in db.execute(sql, [json.dumps(list(category_ids)), limit])]
+
+
+def n_counted_in(db: Database, category_ids: Sequence[str]) -> int:
+    """Failures whose counted assignment is in one of these categories."""
+    sql = "SELECT count(*) FROM assignment WHERE counted = 1 AND category_id IN (SELECT value FROM json_each(?))"
+    return int(db.execute(sql, [json.dumps(list(category_ids))]).fetchone()[0])
+
+
 @dataclass(frozen=True, slots=True)
 class FailureRow:
     """A failure as a list shows it. `category_id` is of the counted assignment; texts are whole."""

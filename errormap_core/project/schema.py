@@ -56,6 +56,24 @@ def v002_notes_and_leases(db: Database) -> None:
     )
 
 
+@migrations()
+def v003_more_verdicts(db: Database) -> None:
+    """Decisions may also be 'unsure' or a 'flag', and keep what they changed of the proposal (`details`)."""
+    db.execute(
+        """CREATE TABLE decision_new (
+        proposal_id TEXT PRIMARY KEY REFERENCES proposal(id),
+        verdict TEXT NOT NULL CHECK (verdict IN ('accept', 'edit', 'reject', 'skip', 'unsure', 'flag')),
+        source_id TEXT NOT NULL REFERENCES source(id), category_id TEXT REFERENCES category(id),
+        is_bulk INTEGER NOT NULL CHECK (is_bulk IN (0, 1)), decided_at TEXT NOT NULL,
+        details TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(details))) STRICT"""
+    )
+    columns = "proposal_id, verdict, source_id, category_id, is_bulk, decided_at"
+    db.execute(f"INSERT INTO decision_new ({columns}) SELECT {columns} FROM decision")
+    db.execute("DROP TABLE decision")
+    db.execute("ALTER TABLE decision_new RENAME TO decision")
+    db.execute("CREATE INDEX decision_category ON decision(category_id)")
+
+
 _V001 = (
     # About this file: copy_id, created_at, made_by.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",

@@ -20,6 +20,7 @@ from errormap_core.errors import KnownError
 from errormap_core.ids import new_id, now
 from errormap_core.project import counting, files, log
 from errormap_core.project.facts import ProjectFacts
+from errormap_core.project.previewing import preview_on
 from errormap_core.project.rows import write_edits
 from errormap_core.project.schema import APPLICATION_ID
 from errormap_core.sentences import Sentence, tr
@@ -227,7 +228,7 @@ class Project:
             at = at or now()
             facts = ProjectFacts(self.db)
             resolved = getattr(op, "resolved", None)
-            op = op if resolved is None else resolved(facts)
+            op = op if resolved is None else resolved(facts, self.tree)
             draft = Draft(facts, self.tree, actor=actor, at=at)
             summary = op.plan(draft)
             change = self._write(
@@ -247,11 +248,7 @@ class Project:
 
     def preview(self, op: Operation, *, actor: str) -> Effect:
         """What the operation would touch; nothing is written. Raises KnownError where it is not possible."""
-        facts = ProjectFacts(self.db)
-        draft = Draft(facts, self.tree, actor=actor, at=now())
-        draft.effect.summary = op.plan(draft)
-        draft.effect.n_decisions = facts.n_by_people(draft.touched_assignments)
-        return draft.effect
+        return preview_on(self.db, self.tree, op, actor=actor)
 
     def undo(self, *, actor: str) -> Change | None:
         """Take back the last step, with all of its group; None where there is none."""

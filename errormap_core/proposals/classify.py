@@ -1,6 +1,6 @@
 """Proposes which given category each diagnosed failure belongs to that nobody placed: by scoring, by embedding, or both.
 
-Its run is one of kind 'propose', as its proposals wait in the same queue: those of the latest run are pending. They are of
+Its run is one of kind 'propose', as its proposals wait in the same queue, beside those of clustering. They are of
 kind 'assign', one a category, and nothing enters the tree before a person accepts one. Categories are the leaves of the
 tree and those that hold failures of their own, with Other and Hard to Analyze. What a person decided of a failure and a
 category (accepted, left out, rejected) is not asked again.
@@ -45,6 +45,7 @@ from errormap_core.project.runs import end_run, start_run
 from errormap_core.project.schema import HARD_ID, OTHER_ID
 from errormap_core.project.store import Project
 from errormap_core.proposals.clustering import centroid_of
+from errormap_core.proposals.placing import WORTH_OF_RESERVED
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.tasks import Cancelled, Progress, never_cancelled
 
@@ -326,6 +327,8 @@ class _Placing:
         members = [(record, round(here[record].confidence, 6)) for record in ranked]
         mean = round(sum(each.confidence for each in here.values()) / len(here), 6)
         judge = "" if self.scorer is None else self.scorer.judge.describe().name
+        right = sum(each.probabilities[candidate.id] for each in here.values())
+        worth = right * (WORTH_OF_RESERVED if candidate.id in (OTHER_ID, HARD_ID) else 1.0)
         return NewProposal(
             id=content_id("proposal", "assign", candidate.id, sorted(here)),
             kind="assign",
@@ -336,6 +339,8 @@ class _Placing:
                 "method": self.method,
                 "judge": judge,
                 "confidence": mean,
+                "why": self._reason(judge).to_json(),
+                "worth": round(worth, 2),
                 "members": {record: _member(here[record]) for record in ranked},
             },
             score=mean,

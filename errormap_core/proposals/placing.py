@@ -23,6 +23,10 @@ LESS_TYPICAL = 0.25
 """The share of a category's own failures that may be farther from its centroid than one that is placed there."""
 
 
+WORTH_OF_RESERVED = 0.1
+"""Failures that end in a better place for each that goes into Other or Hard to Analyze, where little is learned of it."""
+
+
 def place(
     vectors: Vectors, categories: Sequence[Vectors]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,7 @@ is known; then proposals and run are written in one transaction.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,18 +16,20 @@ import numpy as np
 
 from errormap_core.embedding.cache import embed, vectors_of
 from errormap_core.embedding.encoder import Encoder
-from errormap_core.embedding.words import RECIPE, Words, texts_of, vectors_of_words
+from errormap_core.embedding.words import RECIPE, Words, says_nothing, texts_of, vectors_of_words
 from errormap_core.ids import content_id
 from errormap_core.judge.base import Cancelled as JudgeCancelled
 from errormap_core.judge.base import Judge
 from errormap_core.project import proposing
 from errormap_core.project.lease import project_lease
+from errormap_core.project.memory import Refusals, refusals
 from errormap_core.project.proposing import NewProposal, Unplaced
 from errormap_core.project.runs import end_run, find_run, start_run
 from errormap_core.project.schema import HARD_ID, OTHER_ID
 from errormap_core.project.store import Project
 from errormap_core.proposals import clustering, naming, placing
 from errormap_core.proposals.clustering import Group, cohesion_of
+from errormap_core.proposals.learned import learned_places
 from errormap_core.proposals.splitting import Vectors
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.tasks import Cancelled, Progress, never_cancelled
@@ -74,6 +76,8 @@ class _Input:
     placed: list[tuple[str, Words]]
     taken: list[str]
     settings: dict[str, Any]
+    decided: set[tuple[str, str]]
+    refusals: Refusals
 
     def parameters(self, encoder: Encoder, judge: Judge | None) -> dict[str, Any]:
         names_by: Any = naming.BY_MEMBERS
@@ -86,7 +90,14 @@ class _Input:
                 "seed": info.seed,
                 "prompt": {"id": prompt.id, "version": prompt.version, "sha256": prompt.sha256},
             }
+        of_people: dict[str, Any] = {}
+        if self.decided:
+            of_people["decided"] = _sha256(sorted(self.decided))
+        rejected = self.refusals.by_key.get(("create",), ())
+        if rejected:
+            of_people["rejected"] = sorted(refusal.proposal_id for refusal in rejected)
         return {
+            **of_people,
             "encoder": encoder.name,
             "embedded": RECIPE,
             "method": f"{clustering.METHOD} {clustering.VERSION}",
@@ -130,10 +141,19 @@ class _Proposing:
             yield progress
         self._stop_if_asked()
         vectors = self._vectors(words)
-        clear = [row for row, failure in enumerate(given.failures) if failure.verdict != "unclear"]
-        proposals, rest = self._near_categories(given, vectors, clear)
+        junk = {row for row, each in enumerate(words) if says_nothing(each)}
+        self.counts["junk"] = len(junk)
+        self.counts["same"] = len(words) - len(set(words))
+        clear = [row for row, failure in enumerate(given.failures) if failure.verdict != "unclear" and row not in junk]
+        proposals, rest = self._learned(given, vectors, clear)
+        near, rest = self._near_categories(given, vectors, rest)
+        proposals += near
         n = len(rest)
         yield Progress("propose", 0, None, trn("Grouping {n:,} failure", "Grouping {n:,} failures", n))
+        if given.settings["locked"]:
+            proposals += self._other(rest, given.failures, vectors, given)
+            proposals += self._hard(given, vectors, junk)
+            return self._write(parameters, proposals, None)
         found = clustering.cluster(
             vectors[rest],
             titles=[given.failures[row].error_title.strip().casefold() for row in rest],
@@ -145,17 +165,14 @@ class _Proposing:
         )
         self.beat()
         failures = [given.failures[row] for row in rest]
-        tops = tuple(_node(group, failures) for group in found.groups)
+        tops = self._not_rejected([_node(group, failures) for group in found.groups], failures, given)
         created: list[NewProposal] = []
-        for new in self._named(tops, failures, taken=set(given.taken)):
+        for new in self._named(tops, failures, given):
             created.append(new)
             yield Progress("propose", len(created), _count(tops), tr("Naming {name}", name=new.arguments["name"]))
         proposals += created
-        if found.other:
-            proposals.append(
-                self._other([failures[row] for row in found.other], vectors[rest][list(found.other)], given)
-            )
-        proposals += self._hard(given, vectors)  # last: what is best looked at first teaches what the others are
+        proposals += self._other(found.other, failures, vectors[rest], given)
+        proposals += self._hard(given, vectors, junk)  # last: what is best looked at first teaches what the others are
         result = self._write(parameters, proposals, None)
         yield Progress("propose", len(proposals), len(proposals), result["note"], dict(self.counts))
         return result
@@ -169,22 +186,68 @@ class _Proposing:
             failures=proposing.unplaced_failures(db),
             placed=[(key, Words(*words)) for key, *words in proposing.placed_words(db)],
             taken=sorted(name_key(tree.live(key).name) for key in tree.children(None)),
-            settings={key: self.project.setting(f"proposals.{key}") for key in keys},
+            settings={
+                **{key: self.project.setting(f"proposals.{key}") for key in keys},
+                "locked": self.project.setting("taxonomy.locked"),
+            },
+            decided=proposing.decided_pairs(db),
+            refusals=refusals(db),
         )
 
     def _vectors(self, words: Sequence[Words]) -> Vectors:
         return vectors_of_words(words, lambda texts: vectors_of(self.project, texts, self.encoder))
 
-    def _hard(self, given: _Input, vectors: Vectors) -> Iterator[NewProposal]:
-        rows = [row for row, failure in enumerate(given.failures) if failure.verdict == "unclear"]
+    def _hard(self, given: _Input, vectors: Vectors, junk: Collection[int]) -> Iterator[NewProposal]:
+        rows = [
+            row
+            for row, failure in enumerate(given.failures)
+            if (failure.verdict == "unclear" or row in junk) and (failure.record_id, HARD_ID) not in given.decided
+        ]
         self.counts["hard"] = len(rows)
+        said = tr("The judge could not tell what went wrong in them.")
+        if junk:
+            said = trn(
+                "{said} The analysis of {n:,} says nothing.",
+                "{said} The analyses of {n:,} say nothing.",
+                len(junk),
+                said=said,
+            )
         if rows:
-            yield _place(
+            yield _assign(
                 HARD_ID,
                 [(given.failures[row].record_id, None) for row in rows],
-                description=tr("The judge could not tell what went wrong in them."),
+                description=said,
                 cohesion=cohesion_of(vectors[rows]),
             )
+
+    def _learned(self, given: _Input, vectors: Vectors, rows: Sequence[int]) -> tuple[list[NewProposal], list[int]]:
+        """Proposals to place failures where what people placed teaches that they belong (learned.py), and the rows left."""
+        row_of = {given.failures[row].record_id: row for row in rows}
+        found = {
+            record_id: place
+            for record_id, place in learned_places(self.project, self.encoder, row_of).items()
+            if (record_id, place.category_id) not in given.decided
+        }
+        self.counts["learned"] = len(found)
+        proposals = []
+        for category_id in sorted({place.category_id for place in found.values()}):
+            here = [record_id for record_id, place in found.items() if place.category_id == category_id]
+            here.sort(key=lambda record_id: (-found[record_id].margin, record_id))
+            proposals.append(
+                _assign(
+                    category_id,
+                    [(record_id, found[record_id].probability) for record_id in here],
+                    description=trn(
+                        "What people placed teaches that it belongs here ({share:.0%} sure).",
+                        "What people placed teaches that they belong here (on average {share:.0%} sure).",
+                        len(here),
+                        share=float(np.mean([found[record_id].probability for record_id in here])),
+                    ),
+                    cohesion=cohesion_of(vectors[[row_of[record_id] for record_id in here]]),
+                    evidence={"members": {record_id: asdict(found[record_id]) for record_id in here}},
+                )
+            )
+        return proposals, [row for row in rows if given.failures[row].record_id not in found]
 
     def _near_categories(
         self, given: _Input, vectors: Vectors, rows: Sequence[int]
@@ -195,6 +258,10 @@ class _Proposing:
             of_category.setdefault(category_id, []).append(words)
         own = [self._vectors(words) for words in of_category.values()]
         place, similarity, limits = placing.place(vectors[list(rows)], own)
+        ids = list(of_category)
+        for i, row in enumerate(rows):
+            if place[i] >= 0 and (given.failures[row].record_id, ids[place[i]]) in given.decided:
+                place[i] = -1  # somebody said no to this one
         proposals = []
         for number, category_id in enumerate(of_category):
             here = np.flatnonzero(place == number)
@@ -203,7 +270,7 @@ class _Proposing:
             self.counts["near"] += len(here)
             ranked = sorted(here.tolist(), key=lambda i: (-round(float(similarity[i]), 6), rows[i]))
             proposals.append(
-                _place(
+                _assign(
                     category_id,
                     [(given.failures[rows[i]].record_id, round(min(1.0, float(similarity[i])), 6)) for i in ranked],
                     description=tr(
@@ -211,25 +278,38 @@ class _Proposing:
                         limit=float(limits[number]),
                     ),
                     cohesion=cohesion_of(vectors[[rows[i] for i in ranked]]),
-                    least_similarity=round(float(limits[number]), 6),
+                    evidence={"least_similarity": round(float(limits[number]), 6)},
                 )
             )
         return proposals, [row for i, row in enumerate(rows) if place[i] < 0]
 
-    def _other(self, failures: Sequence[Unplaced], vectors: Vectors, given: _Input) -> NewProposal:
-        self.counts["other"] = len(failures)
-        return _place(
-            OTHER_ID,
-            [(failure.record_id, None) for failure in failures],
-            description=tr(
-                "They are far from every group, or in groups of fewer than {n:,}.", n=given.settings["min_size"]
-            ),
-            cohesion=cohesion_of(vectors),
-        )
-
-    def _named(
-        self, tops: tuple[_Node, ...], failures: Sequence[Unplaced], *, taken: set[str]
+    def _other(
+        self, rows: Sequence[int], failures: Sequence[Unplaced], vectors: Vectors, given: _Input
     ) -> Iterator[NewProposal]:
+        rows = [row for row in rows if (failures[row].record_id, OTHER_ID) not in given.decided]
+        self.counts["other"] = len(rows)
+        if rows:
+            yield _assign(
+                OTHER_ID,
+                [(failures[row].record_id, None) for row in rows],
+                description=tr(
+                    "They are far from every group, or in groups of fewer than {n:,}.", n=given.settings["min_size"]
+                ),
+                cohesion=cohesion_of(vectors[list(rows)]),
+            )
+
+    def _not_rejected(self, nodes: Sequence[_Node], failures: Sequence[Unplaced], given: _Input) -> tuple[_Node, ...]:
+        """The groups without those that are nearly the same as a rejected one, at any level."""
+        kept = []
+        for node in nodes:
+            ids = [failures[row].record_id for row in node.group.members]
+            if given.refusals.of("create", {}, ids, proposal_id=node.id).is_refused:
+                self.counts["rejected_before"] += 1
+                continue
+            kept.append(_Node(node.id, node.group, self._not_rejected(node.children, failures, given)))
+        return tuple(kept)
+
+    def _named(self, tops: tuple[_Node, ...], failures: Sequence[Unplaced], given: _Input) -> Iterator[NewProposal]:
         settled = proposing.settled_arguments(self.project.db)
 
         def level(nodes: tuple[_Node, ...], parent: str | None, taken: set[str]) -> Iterator[NewProposal]:
@@ -247,14 +327,14 @@ class _Proposing:
                     id=node.id,
                     kind="create",
                     arguments=named,
-                    evidence=_evidence(node, nodes, failures),
+                    evidence=_evidence(node, nodes, failures, given.refusals),
                     score=node.group.cohesion,
                     parent_id=parent,
                     members=_members(node, failures),
                 )
                 yield from level(node.children, node.id, {name_key(named["name"])})
 
-        yield from level(tops, None, taken)
+        yield from level(tops, None, set(given.taken))
 
     def _name(
         self, node: _Node, failures: Sequence[Unplaced], *, elsewhere: Counter[str], taken: set[str]
@@ -286,7 +366,7 @@ class _Proposing:
                 "run": run_id,
                 "proposals": len(proposals),
                 "create": sum(new.kind == "create" for new in proposals),
-                "place": sum(new.kind == "place" for new in proposals),
+                "assign": sum(new.kind == "assign" for new in proposals),
                 "failures": sum(len(new.members) for new in proposals),
                 **{key: self.counts[key] for key in _COUNTED},
                 "encoder_threads": self.encoder.threads,
@@ -324,6 +404,20 @@ class _Proposing:
                 self.counts["decided_before"],
                 said=said,
             )
+        if self.counts["junk"]:
+            said = trn(
+                "{said} {n:,} analysis says nothing and was set aside.",
+                "{said} {n:,} analyses say nothing and were set aside.",
+                self.counts["junk"],
+                said=said,
+            )
+        if self.counts["rejected_before"]:
+            said = trn(
+                "{said} {n:,} more was rejected before, and has hardly changed.",
+                "{said} {n:,} more were rejected before, and have hardly changed.",
+                self.counts["rejected_before"],
+                said=said,
+            )
         if self.counts["named_by_members_instead"]:
             said = trn(
                 "{said} {n:,} name comes from members, because the judge gave none that could be used.",
@@ -344,12 +438,16 @@ class _Proposing:
 
 
 _COUNTED = (
+    "learned",
     "near",
+    "junk",
+    "same",
     "hard",
     "other",
     "encoded",
     "cached",
     "decided_before",
+    "rejected_before",
     "named_by_judge",
     "named_by_members_instead",
 )
@@ -373,32 +471,53 @@ def _members(node: _Node, failures: Sequence[Unplaced]) -> list[tuple[str, float
     return [(failures[row].record_id, confidence[row]) for row in node.group.direct]
 
 
-def _evidence(node: _Node, siblings: tuple[_Node, ...], failures: Sequence[Unplaced]) -> dict[str, Any]:
+def _evidence(
+    node: _Node, siblings: tuple[_Node, ...], failures: Sequence[Unplaced], refused: Refusals
+) -> dict[str, Any]:
     group = node.group
     others = [(float(group.centroid @ other.group.centroid), other.id) for other in siblings if other is not node]
     nearest = max(others, default=None)
+    ids = [failures[row].record_id for row in group.members]
+    before = refused.of("create", {}, ids, proposal_id=node.id).rejected_before
+    why = trn(
+        "{n:,} failure has no place yet, and is like the others here (cohesion {cohesion:.2f}).",
+        "{n:,} failures have no place yet, and are like each other (cohesion {cohesion:.2f}).",
+        len(ids),
+        cohesion=group.cohesion,
+    )
     return {
-        "typical": [failures[row].record_id for row in group.members[:N_TYPICAL]],
+        "typical": ids[:N_TYPICAL],
         "cohesion": group.cohesion,
-        "n_members": len(group.members),
+        "n_members": len(ids),
         "nearest": None if nearest is None else {"proposal_id": nearest[1], "similarity": round(nearest[0], 6)},
+        "why": why.to_json(),
+        "worth": round(sum(group.confidences), 2),
+        **({} if before is None else {"rejected_before": before}),
     }
 
 
-def _place(
+def _assign(
     category_id: str,
     members: Sequence[tuple[str, float | None]],
     *,
     description: Sentence,
     cohesion: float,
-    **evidence: float,
+    evidence: Mapping[str, Any] | None = None,
 ) -> NewProposal:
     ids = [record_id for record_id, _ in members]
+    worth = sum(placing.WORTH_OF_RESERVED if confidence is None else confidence for _, confidence in members)
     return NewProposal(
-        id=content_id("proposal", "place", category_id, 0, sorted(ids)),
-        kind="place",
+        id=content_id("proposal", "assign", category_id, sorted(ids)),
+        kind="assign",
         arguments={"category_id": category_id, "description": str(description), "named_by": ""},
-        evidence={"typical": ids[:N_TYPICAL], "cohesion": round(cohesion, 6), "n_members": len(ids), **evidence},
+        evidence={
+            "typical": ids[:N_TYPICAL],
+            "cohesion": round(cohesion, 6),
+            "n_members": len(ids),
+            "why": description.to_json(),
+            "worth": round(worth, 2),
+            **(evidence or {}),
+        },
         score=round(cohesion, 6),
         parent_id=None,
         members=members,

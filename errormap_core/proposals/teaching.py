@@ -42,9 +42,6 @@ UNSURE = 1.02
 MOST_WEIGHED = 5000
 """Failures that are weighed against each other in choosing; of more a sample, drawn with the seed."""
 
-WEAK = 0.3
-"""Weight of what was placed along with a whole group, beside 1 of what a person placed by itself."""
-
 _SPECTRAL = (8, 100)
 """Fewest and most spectral rows; as many as there are groups tell most."""
 
@@ -55,13 +52,13 @@ _LEAST_FOR_SPECTRAL = 50
 class Lessons:
     """What is decided and what is proposed.
 
-    `placed`: rows that a person placed. `along`: rows placed with a group. `groups`: proposed groups and their rows.
-    `refused`: (row, key) pairs that were said to be wrong. `named`: a vector for keys that may have no rows.
+    `placed`: rows that a person placed by themselves. `groups`: proposed groups and their rows, or categories and those that
+    came into them with a group, which nobody looked at one by one. `refused`: (row, key) pairs that were said to be wrong.
+    `named`: a vector for keys that may have no rows.
     """
 
     placed: Mapping[int, Key]
     groups: Sequence[tuple[Key, NDArray[np.int64]]] = ()
-    along: Mapping[int, Key] = field(default_factory=dict)
     refused: Collection[tuple[int, Key]] = ()
     named: Mapping[Key, Vectors] = field(default_factory=dict)
 
@@ -99,14 +96,13 @@ class _Taught:
 
     placed: Mapping[int, Key]
     groups: Sequence[tuple[Key, NDArray[np.int64]]]
-    along: Mapping[int, Key]
     refused: Collection[tuple[int, Key]]
     named: Mapping[Key, Vectors]
 
     @property
     def keys(self) -> tuple[Key, ...]:
         of_groups = (key for key, _ in self.groups)
-        return tuple(dict.fromkeys([*of_groups, *self.named, *self.along.values(), *self.placed.values()]))
+        return tuple(dict.fromkeys([*of_groups, *self.named, *self.placed.values()]))
 
 
 class Teacher:
@@ -146,20 +142,18 @@ class Teacher:
         Raises ValueError where no lesson names a category.
         """
         taught = self._taught(lessons)
-        keys = tuple(dict.fromkeys([*taught.keys, *lessons.along.values(), *lessons.placed.values()]))
+        keys = tuple(dict.fromkeys([*taught.keys, *lessons.placed.values()]))
         if not keys:
             raise ValueError("there is no category to place anything in")
         number = {key: place for place, key in enumerate(keys)}
-        points, labels, weights = self._examples(taught, number)
-        spread = self._spreading(points, labels, weights, len(keys))
-        probability: NDArray[np.float32] = (
-            spread + self._regression(points, labels, weights, taught, number)
-        ) * np.float32(0.5)
+        points, labels = self._examples(taught, number)
+        spread = self._spreading(points, labels, len(keys))
+        probability: NDArray[np.float32] = (spread + self._regression(points, labels, taught, number)) * np.float32(0.5)
         for point, key in taught.refused:
             if key in number:
                 probability[point, number[key]] = 0
         self._hold_together(probability, taught, number)
-        for point, key in {**taught.along, **taught.placed}.items():
+        for point, key in taught.placed.items():
             probability[point] = 0
             probability[point, number[key]] = 1
         probability /= np.maximum(probability.sum(axis=1, keepdims=True), 1e-12)
@@ -167,7 +161,7 @@ class Teacher:
         second = np.partition(probability, -2, axis=1)[:, -2] if len(keys) > 1 else np.zeros(self._m, np.float32)
         margin = (probability[np.arange(self._m), top] - second).astype(np.float32)[self._point_of]
         best: Labels = top.astype(np.int64)[self._point_of]
-        for row, key in {**lessons.along, **lessons.placed}.items():
+        for row, key in lessons.placed.items():
             best[row], margin[row] = number[key], 1
         return Prediction(keys, probability, self._point_of, best, margin)
 
@@ -177,7 +171,7 @@ class Teacher:
         """The n rows that are best asked about, in this order; none that is placed or in `without`."""
         taught = self._taught(lessons)
         undecided = np.ones(self.n, bool)
-        undecided[[*lessons.placed, *lessons.along]] = False
+        undecided[list(lessons.placed)] = False
         askable = undecided.copy()
         askable[list(without)] = False
         rows_of = np.full(self._m, -1)
@@ -188,7 +182,7 @@ class Teacher:
         place_of = {int(point): place for place, point in enumerate(self._weighed)}
         count = np.bincount(self._point_of[undecided], minlength=self._m)[self._weighed].astype(np.float32)
         open_ = rows_of[self._weighed] >= 0
-        for point in (*taught.placed, *taught.along):  # another that says the same was placed: it is known
+        for point in taught.placed:  # another that says the same was placed: it is known
             if point in place_of:
                 open_[place_of[point]] = False
         cover = [place_of[point] for point in (*taught.placed, *self._medoids_of(taught.groups)) if point in place_of]
@@ -223,20 +217,15 @@ class Teacher:
         return _Taught(
             placed=placed,
             groups=groups,
-            along={int(point[row]): key for row, key in lessons.along.items() if int(point[row]) not in placed},
             refused={(int(point[row]), key) for row, key in lessons.refused},
             named=lessons.named,
         )
 
-    def _examples(self, taught: _Taught, number: Mapping[Key, int]) -> tuple[Labels, Labels, NDArray[np.float32]]:
-        weight = {**dict.fromkeys(taught.along, WEAK), **dict.fromkeys(taught.placed, 1.0)}
-        label = {row: number[key] for row, key in {**taught.along, **taught.placed}.items()}
+    def _examples(self, taught: _Taught, number: Mapping[Key, int]) -> tuple[Labels, Labels]:
+        label = {row: number[key] for row, key in taught.placed.items()}
         for row, (key, _) in zip(self._medoids_of(taught.groups), taught.groups, strict=True):
-            if row not in label:
-                label[row], weight[row] = number[key], 1.0
-        rows = np.fromiter(label, np.int64, len(label))
-        labels = np.fromiter((label[row] for row in label), np.int64, len(label))
-        return rows, labels, np.fromiter((weight[row] for row in label), np.float32, len(label))
+            label.setdefault(row, number[key])
+        return np.fromiter(label, np.int64, len(label)), np.fromiter(label.values(), np.int64, len(label))
 
     def _medoids_of(self, groups: Sequence[tuple[Key, NDArray[np.int64]]]) -> list[int]:
         """The most typical row of each group."""
@@ -249,9 +238,9 @@ class Teacher:
             found.append(self._medoids[known])
         return found
 
-    def _spreading(self, rows: Labels, labels: Labels, weights: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    def _spreading(self, rows: Labels, labels: Labels, k: int) -> NDArray[np.float32]:
         start = np.zeros((self._m, k), np.float32)
-        start[rows, labels] = weights
+        start[rows, labels] = 1
         if self._spread is None:
             return start
         now = start.copy()
@@ -262,7 +251,7 @@ class Teacher:
         return now
 
     def _regression(
-        self, rows: Labels, labels: Labels, weights: NDArray[np.float32], taught: _Taught, number: Mapping[Key, int]
+        self, rows: Labels, labels: Labels, taught: _Taught, number: Mapping[Key, int]
     ) -> NDArray[np.float32]:
         """Softmax of one-against-all ridge regression."""
         known = self._features[rows]
@@ -273,16 +262,13 @@ class Teacher:
             names[:, : self._points.shape[1]] = np.stack([taught.named[key] for key in extra]) * scale
             known = np.vstack([known, names])
             labels = np.concatenate([labels, [number[key] for key in extra]])
-            weights = np.concatenate([weights, np.ones(len(extra), np.float32)])
         target = np.eye(len(number), dtype=np.float32)[labels]
         if len(known) <= known.shape[1]:
-            gram = known @ known.T + np.diag(RIDGE / weights)
+            gram = known @ known.T + RIDGE * np.eye(len(known), dtype=np.float32)
             score = (self._features @ known.T) @ np.linalg.solve(gram, target)
         else:  # the same, by dimensions
-            weighted = known.T * weights
-            score = self._features @ np.linalg.solve(
-                weighted @ known + RIDGE * np.eye(known.shape[1]), weighted @ target
-            )
+            gram = known.T @ known + RIDGE * np.eye(known.shape[1], dtype=np.float32)
+            score = self._features @ np.linalg.solve(gram, known.T @ target)
         score = np.exp(SHARPNESS * (score - score.max(axis=1, keepdims=True)))
         return np.asarray(score / score.sum(axis=1, keepdims=True), np.float32)
 

@@ -62,13 +62,12 @@ def worklist(
         )
         for question in teacher.questions(lessons, prediction, n, without=without)
     )
-    decided = {*lessons.placed, *lessons.along}
-    undecided = [row for row in range(teacher.n) if row not in decided]
+    undecided = [row for row in range(teacher.n) if row not in lessons.placed]
     sure = certainty(
         [answer.margin for answer in answers],
         [answer.was_right for answer in answers],
         prediction.margin[undecided],
-        n_decided=len(decided),
+        n_decided=len(lessons.placed),
         n_categories=len(prediction.keys),
     )
     return Worklist(places, prediction, sure)

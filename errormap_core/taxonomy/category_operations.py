@@ -242,8 +242,9 @@ class MergeCategories:
             if category_id in tree and category_id not in went:
                 went |= draft.fold(category_id, self.into, retired="merged", on_collision=self.on_collision)
         along = sorted(c for c in below if c not in went)
-        draft.effect.n_categories_along = len(along)
-        draft.effect.n_failures_along = draft.facts.n_counted(along) if along else 0
+        n_along = draft.facts.n_counted(along) if along else 0
+        draft.effect.n_categories_along += len(along)
+        draft.effect.n_failures_along += n_along
         target = tree.live(self.into)
         name = target.name if self.name is None else checked_name(self.name)
         if name != target.name:
@@ -259,7 +260,7 @@ class MergeCategories:
                 n_failures,
                 k=len(sources) + 1,
                 name=name,
-                m=draft.effect.n_failures_along,
+                m=n_along,
             )
         return trn(
             "Merged {k:,} categories into “{name}”, {n:,} failure moved",

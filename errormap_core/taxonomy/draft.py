@@ -1,6 +1,6 @@
 """A draft of the taxonomy: where an operation plans its edits, seeing what it has planned so far.
 
-Nothing is written here. `Facts` is what a plan may ask of the project; project/facts.py answers it.
+Nothing is written here. What a plan may ask of the project (facts.py) is answered with what the draft has planned so far.
 """
 
 import dataclasses
@@ -8,71 +8,27 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import AnyEdit, BulkRows, BulkUpdate, Edit, Row
+from errormap_core.taxonomy.facts import ASSIGNMENT_COLUMNS, Facts
+from errormap_core.taxonomy.planned import PlannedFacts
 from errormap_core.taxonomy.tree import Category, Tree
 
 OnCollision = Literal["merge", "rename"]
 
-ASSIGNMENT_COLUMNS = ("id", "record_id", "source_id", "category_id", "is_primary", "confidence")
-
 _STEP = 1.0
-
-
-class Facts(Protocol):
-    """What a plan may ask of the project."""
-
-    def assignment_ids(self, category_id: str, record_ids: Sequence[str] | None = None) -> list[int]:
-        """Keys of all assignments in a category, or of these records' only; ascending."""
-
-    def duplicates_after_merge(self, category_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Secondary assignments (ASSIGNMENT_COLUMNS) that would stand twice for one record and source."""
-
-    def n_counted(self, category_ids: Sequence[str]) -> int:
-        """Failures that count in these categories themselves, not below them."""
-
-    def assignments(self, record_ids: Sequence[str], **where: Any) -> list[tuple[Any, ...]]:
-        """Rows (ASSIGNMENT_COLUMNS) of these records with these values (source_id, category_id, is_primary)."""
-
-    def next_assignment_id(self) -> int: ...
-
-    def row(self, table: str, key: str) -> Row | None:
-        """A row of a table that operations may edit."""
-
-    def known_records(self, record_ids: Sequence[str]) -> set[str]: ...
-
-    def record_hash(self, record_id: str) -> str: ...
-
-    def failures_by_threshold(self, dataset: str, threshold: float | None) -> tuple[int, int]:
-        """How many failures the dataset has, and would have with this threshold (None: its default)."""
-
-    def dataset_names(self) -> list[str]: ...
-
-    def proposal(self, proposal_id: str, run_id: str | None = None) -> "ProposalFacts":
-        """A proposal as a run has it; None: the latest that proposed it."""
-
-    def source_label(self, source_id: str) -> dict[str, str]:
-        """Kind and name of a source, for provenance."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProposalFacts:
-    """What deciding a proposal needs of it."""
-
-    id: str
-    kind: str
-    run_id: str
-    parent_id: str | None
-    arguments: Mapping[str, Any]
-    members: tuple[tuple[str, float | None], ...]
 
 
 @dataclass(slots=True)
 class Effect:
-    """What an operation touches, told beforehand."""
+    """What an operation touches, told beforehand.
+
+    `other_before` and `other_after` are counted failures in Other and below it, of `n_total` counted ones; None where the
+    operation changes what counts rather than where it is.
+    """
 
     n_failures: int = 0
     n_decisions: int = 0
@@ -83,6 +39,9 @@ class Effect:
     renamed_children: list[tuple[str, str]] = field(default_factory=list)
     failures_come: int = 0
     failures_go: int = 0
+    other_before: int | None = None
+    other_after: int | None = None
+    n_total: int = 0
     summary: Sentence = field(default_factory=lambda: tr(""))
 
     def sentences(self) -> list[Sentence]:
@@ -105,6 +64,9 @@ class Effect:
             said.append(tr("“{name}” is merged into “{into}”, which has the same name.", name=name, into=into))
         for name, new in self.renamed_children:
             said.append(tr("“{name}” becomes “{new}”, as its name is taken there.", name=name, new=new))
+        if self.other_before != self.other_after and self.n_total:
+            before, after = (self.other_before or 0) / self.n_total, (self.other_after or 0) / self.n_total
+            said.append(tr("Other: {before:.1%} → {after:.1%}.", before=before, after=after))
         if self.failures_come or self.failures_go:
             said.append(tr("{come:,} failures come, {go:,} go.", come=self.failures_come, go=self.failures_go))
         return said
@@ -114,7 +76,7 @@ class Draft:
     """Plans edits on a copy of the tree. `actor` and `at` are the log entry's."""
 
     def __init__(self, facts: Facts, tree: Tree, *, actor: str, at: str) -> None:
-        self.facts = facts
+        self.facts = PlannedFacts(facts)
         self.tree = tree.copy()
         self.actor = actor
         self.at = at
@@ -123,10 +85,15 @@ class Draft:
         self.touched_assignments: list[int] = []
         self._ids: itertools.count[int] | None = None
 
+    def add(self, edit: AnyEdit) -> None:
+        """Plan an edit; what is asked from now on is answered as if it were written."""
+        self.edits.append(edit)
+        self.facts.follow(edit)
+
     # Categories
 
     def create(self, category: Category) -> None:
-        self.edits.append(Edit("category", category.id, None, category.row()))
+        self.add(Edit("category", category.id, None, category.row()))
         self.tree.put(category)
         self.effect.n_categories += 1
 
@@ -136,7 +103,7 @@ class Draft:
         assert old is not None
         new = dataclasses.replace(old, **values)
         if new != old:
-            self.edits.append(Edit("category", category_id, old.row(), new.row()))
+            self.add(Edit("category", category_id, old.row(), new.row()))
             self.tree.put(new)
         return new
 
@@ -229,7 +196,7 @@ class Draft:
         for target, sources in targets.items():
             twice = self.facts.duplicates_after_merge([*sources, target])
             if twice:
-                self.edits.append(BulkRows("assignment", ASSIGNMENT_COLUMNS, tuple(twice), created=False))
+                self.add(BulkRows("assignment", ASSIGNMENT_COLUMNS, tuple(twice), created=False))
             gone = {row[0] for row in twice}
             for category_id in sources:
                 ids = self.facts.assignment_ids(category_id)
@@ -244,9 +211,24 @@ class Draft:
         self.effect.n_failures += len(record_ids)
         return len(record_ids)
 
+    def shift_records(self, record_ids: Sequence[str], category_id: str, target_id: str) -> int:
+        """Move these records' assignments from one category to one that is there; returns how many records moved.
+
+        What would stand twice for a record and source goes, the secondary one of the two.
+        """
+        rows = self.facts.assignments(record_ids, category_id=category_id)
+        there = {(row[1], row[2]): row for row in self.facts.assignments(record_ids, category_id=target_id)}
+        twice = [there[row[1], row[2]] if row[4] else row for row in rows if (row[1], row[2]) in there]
+        self.unassign(twice)
+        gone = {row[0] for row in twice}
+        self._move([row[0] for row in rows if row[0] not in gone], category_id, target_id)
+        n = len({row[1] for row in rows})
+        self.effect.n_failures += n
+        return n
+
     def _move(self, ids: Sequence[int], category_id: str, target_id: str) -> None:
         if ids:
-            self.edits.append(BulkUpdate("assignment", "category_id", category_id, target_id, tuple(ids)))
+            self.add(BulkUpdate("assignment", "category_id", category_id, target_id, tuple(ids)))
             self.touched_assignments.extend(ids)
 
     def assign(
@@ -262,14 +244,14 @@ class Draft:
             self._ids = itertools.count(self.facts.next_assignment_id())
         rows = tuple((next(self._ids), r, source_id, category_id, int(is_primary), c) for r, c in records)
         if rows:
-            self.edits.append(BulkRows("assignment", ASSIGNMENT_COLUMNS, rows, created=True))
+            self.add(BulkRows("assignment", ASSIGNMENT_COLUMNS, rows, created=True))
             self.effect.n_failures += len(rows)
 
     def unassign(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Plan that these assignments (ASSIGNMENT_COLUMNS) go."""
         rows = tuple(rows)
         if rows:
-            self.edits.append(BulkRows("assignment", ASSIGNMENT_COLUMNS, rows, created=False))
+            self.add(BulkRows("assignment", ASSIGNMENT_COLUMNS, rows, created=False))
             self.touched_assignments.extend(row[0] for row in rows)
 
     # Other rows
@@ -278,4 +260,4 @@ class Draft:
         """Plan a row of a small table; None deletes it."""
         before = self.facts.row(table, key)
         if before != after:
-            self.edits.append(Edit(table, key, before, after))
+            self.add(Edit(table, key, before, after))

@@ -26,6 +26,9 @@ KEY_COLUMNS: Mapping[str, str] = {
 }
 """The tables that operations may edit, and the column that names a row in each."""
 
+ADDED_COLUMNS: Mapping[str, Mapping[str, Any]] = {"decision": {"details": "{}"}}
+"""Columns that tables got later, with what rows of before have in them: steps of older files do not name them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -106,9 +109,11 @@ def unpack(data: bytes) -> tuple[AnyEdit, ...]:
 def _from_json(item: dict[str, Any]) -> AnyEdit:
     if "row" in item:
         table, key = item["row"]
-        before, after = item["before"], item["after"]
-        if before is not None and after is not None:
-            after = before | after
+        before, after, added = item["before"], item["after"], ADDED_COLUMNS.get(table, {})
+        if before is not None:
+            before = {**added, **before}
+        if after is not None:
+            after = {**(before or added), **after}
         return Edit(table, key, before, after)
     if "update" in item:
         table, column = item["update"]

@@ -12,7 +12,7 @@ from errormap_core.taxonomy.category_operations import (
     RenameCategory,
     SplitCategory,
 )
-from errormap_core.taxonomy.decision_operations import DecideProposals, Ruling
+from errormap_core.taxonomy.decision_operations import DecideProposals
 from errormap_core.taxonomy.record_operations import (
     AnnotateRecord,
     AssignFailures,
@@ -24,6 +24,7 @@ from errormap_core.taxonomy.record_operations import (
     WriteAnalysis,
 )
 from errormap_core.taxonomy.registry import OPERATIONS, Operation, arguments_of, operation_from
+from errormap_core.taxonomy.rulings import Ruling
 
 __all__ = [
     "OPERATIONS",

@@ -10,8 +10,10 @@ from errormap_core.errors import KnownError
 from errormap_core.ids import content_id
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.settings import setting
-from errormap_core.taxonomy.draft import Draft, Facts
+from errormap_core.taxonomy.draft import Draft
+from errormap_core.taxonomy.facts import Facts
 from errormap_core.taxonomy.registry import operation
+from errormap_core.taxonomy.tree import Tree
 
 
 def checked_records(draft: Draft, record_ids: Sequence[str]) -> list[str]:
@@ -142,7 +144,7 @@ class WriteAnalysis:
     required_criteria: Any = ()
     record_hash: str | None = None
 
-    def resolved(self, facts: Facts) -> "WriteAnalysis":
+    def resolved(self, facts: Facts, tree: Tree) -> "WriteAnalysis":
         """With the content that was analysed, so that a replay does not take it for an analysis of a later one."""
         is_known = self.record_hash is not None or not facts.known_records([self.record_id])
         return self if is_known else replace(self, record_hash=facts.record_hash(self.record_id))
@@ -185,8 +187,8 @@ class WriteAnalyses:
     version: ClassVar[int] = 1
     analyses: tuple[dict[str, Any], ...]
 
-    def resolved(self, facts: Facts) -> "WriteAnalyses":
-        return replace(self, analyses=tuple(asdict(one.resolved(facts)) for one in self._each()))
+    def resolved(self, facts: Facts, tree: Tree) -> "WriteAnalyses":
+        return replace(self, analyses=tuple(asdict(one.resolved(facts, tree)) for one in self._each()))
 
     def plan(self, draft: Draft) -> Sentence:
         checked = checked_records(draft, [one.record_id for one in self._each()])

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from app.start.run import make_window
 from app.window import Window
 from errormap_core.settings import UserSettings
+from tests.app.queue_fixtures import Queue, open_queue
 from tests.core.building import add_proposals
 from tests.core.taxonomy.test_curation import make_project
 
@@ -19,7 +20,9 @@ def window(qtbot: Any, tmp_path: Path) -> Iterator[Window]:
     """The window as it starts, without a project."""
     app = QApplication.instance()
     assert isinstance(app, QApplication)
-    made = make_window(app, UserSettings(tmp_path / "settings.json"))
+    settings = UserSettings(tmp_path / "settings.json")
+    settings["queue.questions"] = False  # a process with the encoder for each test would take hours; some start it
+    made = make_window(app, settings)
     made.show()
     yield made
     made.session.tasks.cancel_all()
@@ -35,6 +38,12 @@ def opened(window: Window, tmp_path: Path) -> tuple[Window, list[str]]:
     project.close()
     assert window.session.open(tmp_path / "test.errormap")
     return window, ids
+
+
+@pytest.fixture
+def queue(window: Window, qtbot: Any, tmp_path: Path) -> Queue:
+    """The page Review on a project with a tree and a proposal of every kind."""
+    return open_queue(window, qtbot, tmp_path / "queue.errormap")
 
 
 __all__ = ["add_proposals"]

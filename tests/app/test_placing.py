@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from app.review.edit_dialog import EditDialog
 from app.window import Window
 from errormap_core.project import queries
-from errormap_core.project.proposing import NewProposal, pending_proposals, save_proposals
+from errormap_core.project.pending import pending_proposals
+from errormap_core.project.proposing import NewProposal, save_proposals
 from errormap_core.project.runs import end_run, start_run
 from errormap_core.project.store import Project
 from errormap_core.taxonomy.operations import AddCategory, SetChoice
@@ -54,31 +54,32 @@ def proposed(opened: Opened) -> tuple[Window, list[str], str]:
     window.session.poll()
     window.show_page("review")
     window.review.reload()
+    window.session.select_proposal(new.id)
     return window, ids[:3], sums
 
 
 def test_the_card_names_the_category_and_says_how_sure_it_is(proposed: tuple[Window, list[str], str]) -> None:
     window, _, _ = proposed
-    assert window.review._name.text() == "→ Sums"
-    assert window.review._about.text() == "Place these failures · 3 failures · mean margin 40%"
-    texts = [window.review.members.item(row).text() for row in range(window.review.members.count())]
+    frame = window.review.frame
+    assert frame.title.text() == "→ Sums"
+    assert frame.kind.text().startswith("Place failures")
+    assert frame.figures.text() == "3 failures · mean margin 40%"
+    texts = [item.text() for item in frame.members.members.members()]
     assert texts[0].endswith("\n62% sure · next: Units, 30%")
     assert texts[2].endswith("\n100% sure")
-    assert "the surest first" in window.review._members_title.text()
+    assert frame.members.form.isHidden(), "the category has its name already"
 
 
 def test_it_is_accepted_edited_and_taken_back(proposed: tuple[Window, list[str], str]) -> None:
     window, ids, sums = proposed
-    window.do("review.edit")
-    dialog = window.review.findChild(EditDialog)
-    assert dialog is not None
-    assert dialog.name.isHidden(), "the category has its name already"
-    dialog.members.item(0).setCheckState(dialog.members.item(0).checkState().Unchecked)
-    dialog._accept()
+    n = window.review.n_pending
+    members = window.review.frame.members.members
+    members.item(0).setCheckState(members.item(0).checkState().Unchecked)
+    window.do("review.accept")
     assert sorted(queries.failure_ids(project_of(window).db, category_ids=[sums])) == sorted(ids[1:])
     window.do("edit.undo")
     assert queries.failure_ids(project_of(window).db, category_ids=[sums]) == []
-    assert window.review.n_pending == 1
+    assert window.review.n_pending == n
 
 
 def test_the_command_places_by_embedding_and_shows_the_proposals(opened: Opened, qtbot: Any) -> None:
@@ -91,8 +92,8 @@ def test_the_command_places_by_embedding_and_shows_the_proposals(opened: Opened,
     with qtbot.waitSignal(window.session.tasks.finished, timeout=60_000):
         window.do("taxonomy.place")
         assert not window.actions_by_id["taxonomy.place"].isEnabled()
-    qtbot.waitUntil(lambda: bool(window.review.n_pending) and window.review._name.text().startswith("→"), timeout=5000)
-    rows = pending_proposals(project.db)
+    qtbot.waitUntil(lambda: any(row.task == "classify" for row in window.review.model.rows()), timeout=5000)
+    rows = [row for row in pending_proposals(project.db) if row.task == "classify"]
     assert {row.kind for row in rows} == {"assign"}
     assert sum(row.n_members for row in rows) == len(ids)
     assert project.db.table("assignment").count == 0

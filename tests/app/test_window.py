@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 from app.imports.dialog import ImportDialog
 from app.judging.dialog import JudgeDialog
 from app.records.analysis_dialog import AnalysisDialog
-from app.review.edit_dialog import EditDialog
 from app.settings.dialog import SettingsDialog
 from app.start.run import make_window
 from app.window import Window
@@ -71,7 +70,7 @@ def test_a_proposal_shows_its_typical_failures(opened: Opened) -> None:
     window, ids = opened
     assert window.session.proposal_id is not None
     assert window.record.detail is not None and window.record.detail.id == ids[0]
-    window.review.members.setCurrentRow(2)
+    window.review.frame.members.members.setCurrentRow(2)
     assert window.record.detail.id == ids[2]
 
 
@@ -80,11 +79,11 @@ def test_proposals_stand_below_the_tree_as_such(opened: Opened) -> None:
     proposed = window.tree.proposed
     assert not proposed.isHidden()
     assert "4 proposals, not in the totals" in proposed.title.text()
-    ids = list(window.review._rows)
+    ids = [row.id for row in window.review.model.rows()]
     proposed.view.setCurrentIndex(proposed.model.index_of(ids[2]))
     assert window.session.proposal_id == ids[2]
-    assert window.review.list.currentItem() is window.review._items[ids[2]]
-    window.review.list.setCurrentItem(window.review._items[ids[0]])
+    assert window.review.list.currentIndex().row() == 2
+    window.review.list.setCurrentIndex(window.review.model.index(0))
     assert proposed.view.currentIndex() == proposed.model.index_of(ids[0])
     window.review.accept_all()
     assert proposed.isHidden()
@@ -193,12 +192,11 @@ def test_proposals_are_decided_by_a_key_each(opened: Opened, qtbot: Any) -> None
 def test_an_edited_proposal(opened: Opened) -> None:
     window, ids = opened
     window.do("review.edit")
-    dialog = window.review.findChild(EditDialog)
-    assert dialog is not None
-    dialog.name.setText("Sums")
-    dialog.members.item(0).setCheckState(Qt.CheckState.Unchecked)
-    assert dialog._count.text() == "5 failures go along"
-    dialog._accept()
+    card = window.review.frame.members
+    card.name.setText("Sums")
+    card.members.item(0).setCheckState(Qt.CheckState.Unchecked)
+    assert card.title.text().startswith("5 failures go into it")
+    window.do("review.accept")
     assert next(c for c in project_of(window).tree).name == "Sums"
     assert queries.failure_rows(project_of(window).db, [ids[0]])[ids[0]].category_id is None
 
@@ -334,7 +332,7 @@ def test_labels_show_plain_text_of_the_project(opened: Opened) -> None:
 def test_commands_are_about_the_failure_that_is_read(opened: Opened) -> None:
     window, ids = opened
     window.show_page("review")
-    window.review.members.setCurrentRow(3)
+    window.review.frame.members.members.setCurrentRow(3)
     read = window.session.record_id
     window.session.record_ids = [ids[-1]]  # as if another were selected in the list that is not seen
     window.do("records.dispute")

@@ -6,8 +6,10 @@ from typing import Any
 
 from errormap_core.ids import content_id, now
 from errormap_core.project import counting
+from errormap_core.project.proposing import NewProposal, save_proposals
 from errormap_core.project.runs import end_run, start_run
 from errormap_core.project.store import Project
+from errormap_core.taxonomy.standing import concerned
 
 
 def add_records(project: Project, rows: Sequence[Mapping[str, Any]], *, threshold: float = 0.5) -> list[str]:
@@ -103,6 +105,42 @@ def add_proposals(project: Project, groups: Sequence[Mapping[str, Any]], *, run:
             ids.append(key)
         end_run(db, run_id, "finished")
     return ids
+
+
+def add_repairs(
+    project: Project, repairs: Sequence[Mapping[str, Any]], *, task: str = "repair", run: str = "repair"
+) -> list[str]:
+    """Insert proposals of one run with this task; each gives kind, arguments, and perhaps members, evidence, score, id.
+
+    What they saw of the categories that they name is added, as the product does.
+    """
+    new = []
+    for repair in repairs:
+        kind, arguments, members = repair["kind"], repair["arguments"], list(repair.get("members", ()))
+        seen = {}
+        for category_id in concerned(kind, arguments):
+            category = project.tree.get(category_id)
+            if category is not None:
+                sql = "SELECT count(*) FROM assignment WHERE category_id = ? AND counted = 1"
+                (n,) = project.db.execute(sql, [category_id]).fetchone()
+                seen[category_id] = {"name": category.name, "parent_id": category.parent_id, "n": n,
+                                     "description": category.description}  # fmt: skip
+        new.append(
+            NewProposal(
+                id=repair.get("id") or content_id("proposal", kind, arguments, sorted(members)),
+                kind=kind,
+                arguments=arguments,
+                evidence={"seen": seen, **repair.get("evidence", {})},
+                score=repair.get("score", 0.5),
+                parent_id=None,
+                members=[(record_id, None) for record_id in members],
+            )
+        )
+    with project.writing() as db:
+        run_id = start_run(db, "propose", run, {"task": task, "run": run, "ids": [each.id for each in new]})
+        save_proposals(db, run_id, new)
+        end_run(db, run_id, "finished", {})
+    return [each.id for each in new]
 
 
 def _json(value: Any) -> str:

@@ -17,7 +17,8 @@ from errormap_core.gold.files import HARD, OTHER, Gold, GoldAnalysis, read_gold
 from errormap_core.gold.fitting import fit_to_project
 from errormap_core.project import queries
 from errormap_core.project.check import check, copy_of
-from errormap_core.project.proposing import pending_proposals, proposals_of_run
+from errormap_core.project.pending import pending_proposals
+from errormap_core.project.proposing import proposals_of_run
 from errormap_core.project.store import Project
 from errormap_core.resources import resource_path
 from errormap_core.sample.build import VERSION, build_sample, open_sample, questions, sample_gold

@@ -8,7 +8,7 @@ from PySide6.QtCore import QModelIndex
 
 from app.taxonomy.proposed import ProposedModel
 from app.window import Window
-from errormap_core.project.proposing import ProposalRow, pending_proposals
+from errormap_core.project.pending import ProposalRow, pending_proposals
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
 
 Opened = tuple[Window, list[str]]
@@ -43,7 +43,7 @@ def test_proposals_are_shown_outside_the_totals(opened: Opened) -> None:
     assert panel.model.index(1, 0).data(11) == "Reading, proposed, 6 failures"  # Qt.AccessibleTextRole
 
 
-def test_decisions_and_undo_are_followed_without_a_reset(opened: Opened, qtmodeltester: Any) -> None:
+def test_decisions_and_undo_are_followed_without_a_reset(opened: Opened, qtmodeltester: Any, qtbot: Any) -> None:
     window, _ = opened
     project, panel = window.session.project, window.tree.proposed
     assert project is not None
@@ -59,9 +59,10 @@ def test_decisions_and_undo_are_followed_without_a_reset(opened: Opened, qtmodel
             window.session.apply(DecideProposals(rulings=(Ruling(proposal_id=row.id, verdict=verdict),)))  # type: ignore[arg-type]
         else:
             window.deeds.undo() if chance.random() < 0.6 else window.deeds.redo()
-        rows = [dataclasses.replace(r, name=f"→ {r.name}" if r.kind == "place" else r.name) for r in
+        rows = [dataclasses.replace(r, name=f"→ {r.name}" if r.kind == "assign" else r.name) for r in
                 pending_proposals(project.db)]  # fmt: skip
-        assert shown(panel.model) == wanted(rows)
+        expected = wanted(rows)
+        qtbot.waitUntil(lambda e=expected: shown(panel.model) == e, timeout=3000)
         assert panel.isHidden() == (not rows)
     qtmodeltester.check(panel.model)
     assert resets == []
@@ -95,9 +96,9 @@ def test_choosing_one_shows_it_on_its_page_and_the_other_way(opened: Opened) -> 
     chosen = panel.model.row(reading)
     assert chosen is not None
     assert session.proposal_id == chosen.id
-    assert window.review.list.currentItem().text(0) == "Reading"
+    assert window.review.list.currentIndex().data() == "Reading"
     window.show_page("records")
-    window.review.list.setCurrentItem(window.review.list.topLevelItem(0))
+    window.review.first()
     assert panel.view.currentIndex().data() == "Arithmetic"
     assert window.tabs.currentWidget() is window.records, "following alone turns no page"
 

@@ -1,10 +1,13 @@
 """The project file: made, migrated after a backup, refused with a sentence, shared by several processes."""
 
+import contextlib
+import json
 import os
 import resource
 import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -14,12 +17,13 @@ from errormap_core.errors import KnownError
 from errormap_core.project import files
 from errormap_core.project.check import check
 from errormap_core.project.lease import project_lease, take_lease
-from errormap_core.project.schema import APPLICATION_ID, migrations
+from errormap_core.project.schema import APPLICATION_ID, OTHER_ID, migrations
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.edits import Change, MachineChange
-from errormap_core.taxonomy.operations import AddCategory, RenameCategory
-from tests.core.building import add_records
+from errormap_core.taxonomy.operations import AddCategory, DecideProposals, RenameCategory, Ruling
+from tests.core.building import add_analyses, add_proposals, add_records
+from tests.core.taxonomy.curation import snapshot
 
 
 def old_file(path: Path) -> None:
@@ -43,6 +47,69 @@ def test_an_older_file_is_migrated_after_a_backup(tmp_path: Path) -> None:
         project.apply(AddCategory(name="A"), actor=project.annotator("Ann"))
     with Project.open(path) as again:
         assert again.backup is None
+
+
+def as_before_v003(path: Path) -> None:
+    """Make a file what it was before decisions had details: table and log as the version before wrote them."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE decision RENAME TO later")
+        connection.execute(
+            """CREATE TABLE decision (
+            proposal_id TEXT PRIMARY KEY REFERENCES proposal(id),
+            verdict TEXT NOT NULL CHECK (verdict IN ('accept', 'edit', 'reject', 'skip')),
+            source_id TEXT NOT NULL REFERENCES source(id), category_id TEXT REFERENCES category(id),
+            is_bulk INTEGER NOT NULL CHECK (is_bulk IN (0, 1)), decided_at TEXT NOT NULL) STRICT"""
+        )
+        columns = "proposal_id, verdict, source_id, category_id, is_bulk, decided_at"
+        connection.execute(f"INSERT INTO decision SELECT {columns} FROM later")
+        connection.execute("DROP TABLE later")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'v003_more_verdicts'")
+        known = ("proposal_id", "verdict", "category_id", "name", "description", "parent_id", "without", "run_id")
+        for seq, arguments, edits in connection.execute("SELECT seq, arguments, edits FROM log").fetchall():
+            given = json.loads(arguments)
+            for ruling in given.get("rulings", ()):
+                for name in set(ruling) - set(known):
+                    del ruling[name]
+            plain = json.loads(zlib.decompress(edits))
+            for edit in plain:
+                if edit.get("row", [""])[0] == "decision":
+                    for side in ("before", "after"):
+                        (edit[side] or {}).pop("details", None)
+            packed = zlib.compress(json.dumps(plain).encode())
+            connection.execute(
+                "UPDATE log SET arguments = ?, edits = ?, version = 1 WHERE seq = ?", [json.dumps(given), packed, seq]
+            )
+        connection.commit()
+
+
+def test_decisions_of_an_older_file_are_undone_redone_and_replayed(project: Project, annotator: str) -> None:
+    ids = add_records(project, [{"example_id": f"e{i}"} for i in range(6)])
+    add_analyses(project, dict.fromkeys(ids, "Error"))
+    made, placed, rejected = add_proposals(
+        project,
+        [
+            {"name": "Logic", "records": ids[:2]},
+            {"category_id": OTHER_ID, "records": ids[2:4]},
+            {"name": "No", "records": ids[4:]},
+        ],
+    )
+    for key, verdict in ((made, "skip"), (made, "accept"), (placed, "accept"), (rejected, "reject")):
+        project.apply(DecideProposals(rulings=(Ruling(proposal_id=key, verdict=verdict),)), actor=annotator)  # type: ignore[arg-type]
+    project.undo(actor=annotator)
+    path = project.path
+    before = snapshot(project)
+    project.close()
+    as_before_v003(path)
+    with Project.open(path) as again:
+        assert again.backup is not None
+        assert snapshot(again) == before, "decisions are kept, and say that they changed nothing"
+        assert again.db.execute("SELECT DISTINCT details FROM decision").fetchall() == [("{}",)]
+        assert [str(problem.sentence) for problem in check(again, replay=True)] == []
+        for step in (again.redo, *[again.undo] * 4, *[again.redo] * 3):
+            assert step(actor=annotator) is not None
+        assert snapshot(again) == before
+        again.apply(DecideProposals(rulings=(Ruling(proposal_id=rejected, verdict="flag"),)), actor=annotator)
+        assert [str(problem.sentence) for problem in check(again, replay=True)] == []
 
 
 def test_an_older_file_is_not_migrated_by_a_reader(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from errormap_core.errors import KnownError
 from errormap_core.judge.classifying import Scorer
 from errormap_core.project.check import check
 from errormap_core.project.lease import take_lease
-from errormap_core.project.proposing import pending_proposals, proposal_members, unplaced_failures
+from errormap_core.project.pending import pending_proposals
+from errormap_core.project.proposing import proposal_members, unplaced_failures
 from errormap_core.project.schema import HARD_ID, OTHER_ID
 from errormap_core.project.store import Project
 from errormap_core.proposals.classify import candidates_of, classify

@@ -85,7 +85,7 @@ def test_what_is_said_of_one_holds_for_all_that_say_the_same() -> None:
 def test_many_examples_are_solved_by_dimensions_with_the_same_result() -> None:
     vectors, truth = islands([80, 80])
     rows = [*range(60), *range(80, 140)]
-    lessons = Lessons(placed={}, along={row: f"g{truth[row]}" for row in rows})
+    lessons = Lessons(placed={row: f"g{truth[row]}" for row in rows})
     teacher = Teacher(vectors, n_groups=2)
     assert len(rows) > teacher._features.shape[1]
     found = teacher.predict(lessons)
@@ -93,8 +93,8 @@ def test_many_examples_are_solved_by_dimensions_with_the_same_result() -> None:
     assert [found.keys[best] for best in found.best] == [f"g{island}" for island in truth]
     known = teacher._features[teacher._point_of[rows]].astype(np.float64)
     target = np.eye(2)[truth[rows]]
-    dual = known.T @ np.linalg.solve(known @ known.T + np.eye(len(rows)) * 0.03 / 0.3, target)
-    primal = np.linalg.solve(0.3 * known.T @ known + 0.03 * np.eye(known.shape[1]), 0.3 * known.T @ target)
+    dual = known.T @ np.linalg.solve(known @ known.T + np.eye(len(rows)) * 0.03, target)
+    primal = np.linalg.solve(known.T @ known + 0.03 * np.eye(known.shape[1]), known.T @ target)
     assert dual == pytest.approx(primal, abs=1e-6)
     assert teacher.predict(few).probability.shape == (160, 2)
 

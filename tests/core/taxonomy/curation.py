@@ -1,10 +1,13 @@
 """Random steps of a curator, for property tests: any operation with arguments that may or may not be possible."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
 from errormap_core.ids import content_id
+from errormap_core.project.schema import OTHER_ID
 from errormap_core.project.store import Project
 from errormap_core.taxonomy.operations import (
     AddCategory,
@@ -28,6 +31,7 @@ from errormap_core.taxonomy.operations import (
     WriteAnalyses,
     WriteAnalysis,
 )
+from tests.core.building import add_analyses, add_proposals, add_records, add_repairs
 
 NAMES = st.sampled_from(["Arithmetic", "Units", "Reading", "Logic", "Format", "units ", "Other", ""])
 TEXTS = st.sampled_from(["", "short", "two words", "“quoted” – ünï"])
@@ -127,21 +131,121 @@ def build(choices: Choices, kind: str, numbers: list[int], texts: list[str], nam
             return SetThreshold(dataset=f"d{a % 4}", threshold=[None, 0.0, 0.5, 2.0][b % 4])
         case "choice":
             return SetChoice(key="sampling.ratio", value=[0.0, 0.3, 1.0, 7.0][a % 4])
-        case _:
-            verdicts = ["accept", "edit", "reject", "skip"]
-            ruling = Ruling(
-                proposal_id=choices.proposal(a),
-                verdict=verdicts[b % 4],
-                category_id=new,
-                name=name if b % 4 == 1 else None,
+        case "decide_many":
+            chosen = dict.fromkeys(choices.proposal(n) for n in numbers)
+            rulings = tuple(
+                _ruling(choices, proposal_id, numbers[place:] + numbers[:place], name, content_id("test", new, place))
+                for place, proposal_id in enumerate(chosen)
             )
-            return DecideProposals(rulings=(ruling,))
+            return DecideProposals(rulings=rulings, is_bulk=bool(a % 3))
+        case _:
+            return DecideProposals(rulings=(_ruling(choices, choices.proposal(a), numbers, name, new),))
+
+
+def _ruling(choices: Choices, proposal_id: str, numbers: list[int], name: str, new: str) -> Ruling:
+    """A ruling that may fit the kind of its proposal, with a part left out or something changed now and then."""
+    a, b, c = numbers[:3]
+    verdicts: list[Any] = ["accept", "edit", "reject", "skip", "unsure", "flag", "accept", "accept"]
+    verdict = verdicts[b % 8]
+    values: dict[str, Any] = {"as_is": bool(c % 2)}
+    sql = "SELECT kind, arguments FROM proposal WHERE id = ?"
+    kind, text = choices._project.db.execute(sql, [proposal_id]).fetchone()
+    arguments = json.loads(text)
+    if verdict == "edit":
+        values["name"] = name
+        match kind:
+            case "merge":
+                values["without"] = tuple(arguments["category_ids"][c % 4 : c % 4 + 1])
+                values["into"] = arguments["category_ids"][a % 3] if c % 3 else None
+            case "split":
+                values["without"] = tuple(part["id"] for part in arguments["parts"][c % 4 : c % 4 + 1])
+                values["is_below"] = bool(a % 2)
+                values["parts"] = ({"id": arguments["parts"][0]["id"], "name": name},)
+            case "move" | "promote" | "create":
+                values["parent_id"] = choices.parent(a)
+                values["at_top"] = not c % 4
+            case "describe":
+                values |= {"description": "Edited.", "name": None}
+            case "place":
+                values["is_new"] = bool(a % 2)
+                values["target"] = [choices.category(c), choices.proposal(c), None][a % 3]
+            case _:
+                values["parent_id"] = choices.category(c) if a % 2 else None
+    return Ruling(proposal_id=proposal_id, verdict=verdict, category_id=new, **values)
+
+
+def make_curated(path: Path) -> tuple[Project, list[str], list[str]]:
+    """30 analysed failures, most of them placed in six categories, with a proposal of every kind and more.
+
+    Undo does not reach behind what is there.
+    """
+    project = Project.create(path)
+    rows = [{"example_id": f"e{i:02}", "model": f"m{i % 2}", "dataset": f"d{i % 3}"} for i in range(30)]
+    ids = add_records(project, rows)
+    add_analyses(project, {record_id: f"Error {i % 5}" for i, record_id in enumerate(ids)})
+    actor = project.annotator("Ann Bee")
+    made = {}
+    for name, parent in (
+        ("Sums", None), ("Adding", None), ("Mixed", None), ("Slips", "Sums"), ("Notation", "other"), ("Totals", "other"),
+    ):  # fmt: skip
+        parent_id = OTHER_ID if parent == "other" else made.get(parent or "")
+        made[name] = content_id("category", "test", name)
+        project.apply(AddCategory(name=name, parent_id=parent_id, category_id=made[name]), actor=actor)
+    placed = {"Sums": ids[:3], "Adding": ids[3:6], "Mixed": ids[6:12], "Slips": ids[12:14], "Notation": ids[14:16]}
+    for name, records in placed.items():
+        project.apply(AssignFailures(record_ids=tuple(records), category_id=made[name]), actor=actor)
+    created = add_proposals(
+        project,
+        [
+            {"name": "Reading", "records": ids[16:19]},
+            {"name": "Skips a line", "records": ids[19:22], "parent": 0},
+            {"name": "Sums", "records": ids[22:24]},
+            {"category_id": OTHER_ID, "records": ids[24:26]},
+        ],
+    )
+    classified = add_repairs(
+        project,
+        [{"kind": "assign", "arguments": {"category_id": made["Sums"]}, "members": ids[18:23]}],
+        task="classify",
+        run="classify",
+    )
+    merged = ["Sums", "Adding", "Totals"]
+    parts = [
+        {"id": f"part {n}", "name": f"Part {n}", "description": "", "members": ids[6 + 3 * n : 9 + 3 * n]}
+        for n in range(2)
+    ]
+    repairs = add_repairs(
+        project,
+        [
+            {"kind": "merge", "arguments": {"category_ids": [made[n] for n in merged], "into": made["Sums"],
+             "name": "Arithmetic", "description": None}, "members": [*ids[:6]]},
+            {"kind": "merge", "arguments": {"category_ids": [made["Adding"], made["Slips"]], "into": made["Adding"],
+             "name": "Adding", "description": "Sums."}, "members": [*ids[3:6], *ids[12:14]]},
+            {"kind": "promote", "arguments": {"category_id": made["Notation"], "parent_id": None}, "members": ids[14:16]},
+            {"kind": "move", "arguments": {"category_id": made["Adding"], "parent_id": made["Mixed"]}, "members": ids[3:6]},
+            {"kind": "move", "arguments": {"category_id": made["Mixed"], "parent_id": made["Sums"]}, "members": ids[6:12]},
+            {"kind": "split", "arguments": {"category_id": made["Mixed"], "parts": parts}, "members": ids[6:12]},
+            {"kind": "rename", "arguments": {"category_id": made["Mixed"], "name": "Reading"}},
+            {"kind": "describe", "arguments": {"category_id": made["Slips"], "description": "A slip."}},
+            {"kind": "assign", "arguments": {"category_id": made["Sums"], "from_id": made["Mixed"]}, "members": ids[8:10]},
+        ],
+    )  # fmt: skip
+    questions = [
+        {"kind": "place", "arguments": {"record_id": record_id, "candidates": [
+            {"category_id": made["Sums"], "name": "Sums", "probability": 0.5},
+            {"proposal_id": created[n % 3], "name": "?", "probability": 0.3}][:: 1 if n % 2 else -1]},
+         "members": [record_id], "id": content_id("proposal", "place", record_id)}
+        for n, record_id in enumerate(ids[24:28])
+    ]  # fmt: skip
+    asked = add_repairs(project, questions, task="queue", run="queue")
+    project.hand_over()
+    return project, ids, [*created, *classified, *repairs, *asked]
 
 
 KINDS = st.sampled_from(
     (
         "add rename describe annotate move merge split delete assign unassign mark note analysis analyses "
-        "threshold choice decide"
+        "threshold choice decide decide_many"
     ).split()
 )
 DRAWS = st.tuples(KINDS, st.lists(NUMBERS, min_size=3, max_size=3), st.lists(TEXTS, min_size=2, max_size=2), NAMES)

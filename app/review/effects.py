@@ -1,0 +1,65 @@
+"""What deciding would touch, asked beside the window's thread; only the answer to the last question is told."""
+
+from collections.abc import Callable, Sequence
+
+from app.review.looking import effect_of
+from app.session import Session
+from errormap_core.errors import KnownError
+from errormap_core.project.previewing import BatchPreview, preview_batch
+from errormap_core.sentences import tr
+from errormap_core.taxonomy.draft import Effect
+from errormap_core.taxonomy.operations import DecideProposals, Ruling
+
+KEY = "queue-effect"
+
+WITH_OTHER = ("merge", "split", "create", "assign")
+"""Kinds of which it is said too where the share of Other stays as it is."""
+
+
+class Effects:
+    """Asks for one thing at a time; who reads only is told nothing."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._n = 0
+
+    def forget(self) -> None:
+        """Tell no answer to what was asked so far."""
+        self._n += 1
+
+    def ask(self, op: DecideProposals, then: Callable[[Effect | KnownError], None]) -> None:
+        """Ask what one decision would touch."""
+        project = self._session.project
+        self.forget()
+        if project is None or not self._session.can_edit:
+            return
+        asked, tree, actor = self._n, project.tree.copy(), self._session.actor
+        self._session.reads.ask(
+            KEY,
+            lambda db: (effect_of(db, tree, op, actor=actor),),
+            lambda answer: then(answer[0]) if asked == self._n else None,
+        )
+
+    def ask_batch(self, rulings: Sequence[Ruling], then: Callable[[BatchPreview], None]) -> None:
+        """Ask what several would touch together."""
+        project = self._session.project
+        self.forget()
+        if project is None or not self._session.can_edit:
+            return
+        asked, tree, actor = self._n, project.tree.copy(), self._session.actor
+        self._session.reads.ask(
+            KEY,
+            lambda db: preview_batch(db, tree, rulings, actor=actor),
+            lambda found: then(found) if asked == self._n else None,
+        )
+
+
+def effect_text(effect: Effect | KnownError, kind: str) -> str:
+    """What it would touch in a line, or why it is not possible."""
+    if isinstance(effect, KnownError):
+        return f"⚠  {effect}"
+    said = [str(sentence) for sentence in effect.sentences()]
+    other = effect.other_before
+    if other is not None and other == effect.other_after and effect.n_total and kind in WITH_OTHER:
+        said.append(str(tr("Other stays at {share:.1%}.", share=other / effect.n_total)))
+    return " ".join(said)

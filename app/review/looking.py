@@ -1,0 +1,70 @@
+"""What the queue reads of a project, each in one go: its rows with progress and certainty, what a ruling would touch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from errormap_core.errors import KnownError
+from errormap_core.project.pending import ProposalProgress, ProposalRow, State, proposal_list, proposal_progress
+from errormap_core.project.previewing import preview_on
+from errormap_core.project.teaching import queue_certainty
+from errormap_core.sentences import Sentence, tr
+from errormap_core.taxonomy.draft import Effect
+from errormap_core.taxonomy.operations import DecideProposals
+from errormap_core.taxonomy.tree import Tree
+
+OPEN: tuple[State, ...] = ("pending", "skipped", "flagged")
+ALL: tuple[State, ...] = (*OPEN, "done")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The queue as it was read."""
+
+    rows: Sequence[ProposalRow]
+    progress: ProposalProgress
+    certainty: dict[str, Any] | None
+
+
+def read_queue(db: Any, *, with_done: bool) -> Reading:
+    """All that is not decided, with what is done where that is wanted."""
+    rows = proposal_list(db, states=ALL if with_done else OPEN)
+    return Reading(rows, proposal_progress(db), queue_certainty(db))
+
+
+def effect_of(db: Any, tree: Tree, op: DecideProposals, *, actor: str) -> Effect | KnownError:
+    """What deciding would touch, or why it is not possible."""
+    try:
+        return preview_on(db, tree, op, actor=actor)
+    except KnownError as error:
+        return error
+
+
+def progress_sentence(progress: ProposalProgress) -> Sentence:
+    """'12 of 38 decided · 3 skipped · 1 flagged'."""
+    total = progress.total
+    n = total.pending + total.skipped + total.flagged + total.done
+    said = tr("{done:,} of {n:,} decided", done=total.done, n=n)
+    if total.skipped:
+        said = tr("{said} · {k:,} skipped", said=said, k=total.skipped)
+    if total.flagged:
+        said = tr("{said} · {k:,} flagged", said=said, k=total.flagged)
+    return said
+
+
+def certainty_sentence(sure: dict[str, Any]) -> Sentence:
+    """How many failures are in the right place, and what more decisions would bring."""
+    if round(sure["after"]) <= round(sure["right"]):
+        return tr("About {right:,.0f} of {n:,} failures are in the right place", **sure)
+    return tr(
+        "About {right:,.0f} of {n:,} failures are in the right place; {more:,} more decisions would bring about {after:,.0f}",
+        **sure,
+    )
+
+
+def certainty_tip(sure: dict[str, Any]) -> Sentence:
+    return tr(
+        "Between {low:,.0f} and {high:,.0f} of {n:,}, by what the answers so far were like. It counts every analysed failure, "
+        "placed by people, along with a group, or only predicted.",
+        **sure,
+    )

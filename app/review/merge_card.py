@@ -1,0 +1,113 @@
+"""A proposal to merge: its categories beside each other, each of which can be left out, and the name that survives."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PySide6.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+
+from app.review.parts import Card, examples
+from app.session import Session
+from app.taxonomy.merge_sides import MergeSides
+from errormap_core.project.pending import ProposalRow
+from errormap_core.project.proposing import proposal_members
+from errormap_core.project.queries import failure_rows
+from errormap_core.sentences import Sentence, tr, trn
+from errormap_core.taxonomy.operations import Ruling
+
+
+class MergeCard(Card):
+    """The merge view, filled from a proposal."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.sides = MergeSides(session, self, can_leave_out=True)
+        self.sides.setMinimumHeight(220)
+        self.name = QComboBox(self)
+        self.name.setEditable(True)
+        self.name.setAccessibleName(str(tr("Name that survives")))
+        self.name.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        form = QFormLayout()
+        form.addRow(str(tr("Name after it")), self.name)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.sides, 1)
+        column.addLayout(form)
+        self.sides.changed.connect(self._on_sides)
+        self.sides.record_chosen.connect(session.select_record)
+        self.name.currentTextChanged.connect(lambda _: self.changed.emit())
+
+    def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
+        project = self.session.project
+        assert project is not None
+        self.row, self.arguments = row, arguments
+        ids = list(arguments["category_ids"])
+        keys = [self.session.keys.text(f"review.nth_{n}") for n in range(1, min(9, len(ids)) + 1)]
+        self.sides.show_categories(ids, into=arguments["into"], typical=self._typical(row, ids), keys=keys)
+        self.name.blockSignals(True)
+        self.name.clear()
+        names = [project.tree.live(c).name for c in ids]
+        self.name.addItems(list(dict.fromkeys(filter(None, [arguments.get("name"), *names]))))
+        self.name.setCurrentText(self._name())
+        self.name.blockSignals(False)
+        self._lock()
+
+    def _typical(self, row: ProposalRow, category_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The failures that the evidence names, by the category of the merge that they are in."""
+        project = self.session.project
+        assert project is not None
+        members = [record_id for record_id, _ in proposal_members(project.reader, row.id)]
+        named = [*examples(row, members, "typical"), *examples(row, members, "doubtful")]
+        rows = failure_rows(project.reader, named)
+        column = {c: top for top in category_ids for c in project.tree.subtree(top)}
+        found: dict[str, list[str]] = {}
+        for record_id in named:
+            at = column.get(rows[record_id].category_id or "") if record_id in rows else None
+            if at is not None:
+                found.setdefault(at, []).append(record_id)
+        return found
+
+    def _name(self) -> str:
+        """What it would be called if nobody typed another name."""
+        project = self.session.project
+        assert project is not None
+        into = self.sides.into
+        proposed = self.arguments.get("name") if into == self.arguments["into"] else None
+        return proposed or project.tree.live(into).name
+
+    def _on_sides(self) -> None:
+        self.name.blockSignals(True)
+        self.name.setCurrentText(self._name())
+        self.name.blockSignals(False)
+        self._lock()
+        self.changed.emit()
+
+    def _lock(self) -> None:
+        """A reserved category keeps its name."""
+        project = self.session.project
+        assert project is not None
+        self.name.setEnabled(project.tree.live(self.sides.into).reserved is None)
+
+    def ruling(self) -> Ruling:
+        into = self.sides.into
+        name = self.name.currentText()
+        return self.accepting(
+            without=tuple(self.sides.left_out()),
+            into=into if into != self.arguments["into"] else None,
+            name=name if self.name.isEnabled() and name != self._name() else None,
+        )
+
+    def edit(self) -> None:
+        self.name.setFocus()
+        field = self.name.lineEdit()
+        if field is not None:
+            field.selectAll()
+
+    def nth(self, n: int) -> None:
+        self.sides.toggle(n - 1)
+
+    def subjects(self) -> Sequence[str]:
+        return self.sides.typical_ids()
+
+    def accept_title(self) -> Sentence:
+        n = len(self.sides.included())
+        return trn("Merge {n:,} category", "Merge {n:,} categories", n)

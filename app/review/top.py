@@ -1,0 +1,43 @@
+"""What stands above the queue: the filters, how far it has come, how sure it has become, why no questions come."""
+
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from app.review.filters import FilterRow
+from app.review.looking import Reading, certainty_sentence, certainty_tip, progress_sentence
+from app.review.parts import Text
+from app.session import Session
+from errormap_core.sentences import Sentence, tr
+
+
+class QueueTop(QWidget):
+    """Filters, then lines that are there where they have something to say."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.filters = FilterRow(self)
+        self.progress = QLabel(self)
+        self.progress.setAccessibleName(str(tr("How far the queue has come")))
+        self.sure = Text(self, muted=True)
+        self.note = Text(self, muted=True)
+        for text in (self.sure, self.note):
+            text.say("")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 8, 12, 4)
+        column.setSpacing(4)
+        for widget in (self.filters, self.progress, self.sure, self.note):
+            column.addWidget(widget)
+        self.hide()
+
+    def show_reading(self, reading: Reading) -> None:
+        """Say how far it has come, and how sure it has become."""
+        self.progress.setText(str(progress_sentence(reading.progress)))
+        sure = reading.certainty
+        self.sure.say("" if sure is None else certainty_sentence(sure))
+        self.sure.setToolTip("" if sure is None else str(certainty_tip(sure)))
+
+    def say_questions(self, said: Sentence | None) -> None:
+        self.note.say(said or "")
+
+    def restyle(self) -> None:
+        self.progress.setFont(self._session.theme.font(semibold=True))

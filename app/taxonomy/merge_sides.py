@@ -1,0 +1,188 @@
+"""Categories beside each other, as a merge shows them: by the tree's command and on the card of a proposal."""
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QRadioButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.session import Session
+from errormap_core.project.queries import common_titles, failure_rows, n_counted_in
+from errormap_core.sentences import tr, trn
+
+TYPICAL = 5
+
+SHORT = 36
+
+LEAST_COLUMN = 170
+
+
+class MergeSides(QScrollArea):
+    """A column a category: whether it survives, its numbers, its description, its typical errors; with `can_leave_out` a
+    box that leaves it out. `changed`: another merge would come of it."""
+
+    changed = Signal()
+    record_chosen = Signal(str)
+
+    def __init__(self, session: Session, parent: QWidget | None = None, *, can_leave_out: bool = False) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._can_leave_out = can_leave_out
+        self._ids: list[str] = []
+        self._survivor = QButtonGroup(self)
+        self.boxes: list[QCheckBox] = []
+        self.titles: list[QListWidget] = []
+        self.counts: dict[str, int] = {}
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAccessibleName(str(tr("Categories to merge")))
+
+    def show_categories(
+        self, category_ids: Sequence[str], *, into: str | None, typical: Mapping[str, Sequence[str]] | None = None,
+        keys: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Show these; `typical` may name failures that stand for each, `keys` what leaves the columns out."""
+        project = self._session.project
+        assert project is not None
+        self._ids = list(category_ids)
+        self._survivor.deleteLater()
+        self._survivor = QButtonGroup(self)
+        self.boxes, self.titles = [], []
+        tree = project.tree
+        self.counts = {c: n_counted_in(project.reader, tree.subtree(c)) for c in category_ids}
+        reserved = [c for c in category_ids if tree.live(c).reserved is not None]
+        first = into or (reserved[0] if reserved else max(category_ids, key=lambda c: self.counts[c]))
+        inner = QWidget(self)
+        sides = QHBoxLayout(inner)
+        sides.setContentsMargins(0, 0, 0, 0)
+        sides.setSpacing(16)
+        for place, category_id in enumerate(category_ids):
+            key = keys[place] if place < len(keys) else ""
+            sides.addWidget(self._side(inner, place, category_id, (typical or {}).get(category_id, ()), key), 1)
+        self._survivor.button(self._ids.index(first) if first in self._ids else 0).setChecked(True)
+        self.setWidget(inner)
+        self._survivor.idToggled.connect(lambda _, on: self.changed.emit() if on else None)
+
+    def _side(self, parent: QWidget, place: int, category_id: str, typical: Sequence[str], key: str) -> QWidget:
+        project = self._session.project
+        assert project is not None
+        tree = project.tree
+        category = tree.live(category_id)
+        side = QWidget(parent)
+        side.setMinimumWidth(LEAST_COLUMN)
+        column = QVBoxLayout(side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        name = category.name if len(category.name) <= SHORT else category.name[: SHORT - 1] + "…"
+        name = name.replace("&", "&&")
+        path = tree.path(category_id)
+        if self._can_leave_out:
+            box = QCheckBox(f"{key}  {name}".strip(), side)
+            box.setToolTip(str(tr("{path}\nNot checked, it is left out ({key})", path=path, key=key)))
+            box.setChecked(True)
+            box.setFont(self._session.theme.font(semibold=True))
+            box.toggled.connect(lambda _: self._on_box())
+            column.addWidget(box)
+            self.boxes.append(box)
+        radio = QRadioButton(str(tr("this one stays")) if self._can_leave_out else name, side)
+        radio.setToolTip(str(tr("{path}\nIts id survives", path=path)))
+        radio.setAccessibleName(str(tr("“{name}” stays, the others go into it", name=category.name)))
+        if not self._can_leave_out:
+            radio.setFont(self._session.theme.font(semibold=True))
+        self._survivor.addButton(radio, place)
+        column.addWidget(radio)
+        n = self.counts[category_id]
+        said = [str(trn("{n:,} failure", "{n:,} failures", n))]
+        if category.parent_id is not None:
+            said.append(str(tr("below {path}", path=tree.path(category.parent_id))))
+        numbers = _words(" · ".join(said), side)
+        numbers.setForegroundRole(numbers.foregroundRole().PlaceholderText)
+        column.addWidget(numbers)
+        if category.description:
+            column.addWidget(_words(category.description, side))
+        titles = self._titles(side, category_id, typical)
+        titles.setAccessibleName(str(tr("Typical errors of “{name}”", name=category.name)))
+        column.addWidget(titles, 1)
+        self.titles.append(titles)
+        return side
+
+    def _titles(self, side: QWidget, category_id: str, typical: Sequence[str]) -> QListWidget:
+        project = self._session.project
+        assert project is not None
+        shown = QListWidget(side)
+        shown.setWordWrap(True)
+        shown.setMinimumHeight(90)
+        shown.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        rows = failure_rows(project.reader, list(typical)[:TYPICAL])
+        found = [(rows[i].error_title, 1, i) for i in typical if i in rows and rows[i].error_title]
+        if len(found) < TYPICAL:  # few are named: the most frequent titles besides
+            named = {title for title, _, _ in found}
+            others = common_titles(project.reader, project.tree.subtree(category_id), limit=TYPICAL)
+            found += [each for each in others if each[0] not in named][: TYPICAL - len(found)]
+        for title, n, record_id in found:
+            item = QListWidgetItem(f"{title}  ×{n:,}" if n > 1 else title)
+            item.setData(Qt.ItemDataRole.UserRole, record_id)
+            shown.addItem(item)
+        if not found:
+            item = QListWidgetItem(str(tr("No failures yet")))
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+            shown.addItem(item)
+        shown.currentItemChanged.connect(lambda item, _: self._choose(item))
+        return shown
+
+    def _choose(self, item: QListWidgetItem | None) -> None:
+        if item is not None and item.data(Qt.ItemDataRole.UserRole):
+            self.record_chosen.emit(item.data(Qt.ItemDataRole.UserRole))
+
+    def _on_box(self) -> None:
+        """A category that is left out is not the one that stays."""
+        for place, box in enumerate(self.boxes):
+            self._survivor.button(place).setEnabled(box.isChecked())
+        included = self.included()
+        if self.into not in included and included:
+            best = max(included, key=lambda c: self.counts[c])
+            self._survivor.button(self._ids.index(best)).setChecked(True)
+        self.changed.emit()
+
+    @property
+    def into(self) -> str:
+        """Id of the category that stays."""
+        return self._ids[self._survivor.checkedId()]
+
+    def included(self) -> list[str]:
+        """Ids of those that are not left out."""
+        if not self.boxes:
+            return list(self._ids)
+        return [c for c, box in zip(self._ids, self.boxes, strict=True) if box.isChecked()]
+
+    def left_out(self) -> list[str]:
+        return [c for c in self._ids if c not in self.included()]
+
+    def toggle(self, place: int) -> None:
+        """Leave the nth out, or take it in again; counted from 0."""
+        if place < len(self.boxes):
+            self.boxes[place].toggle()
+
+    def typical_ids(self) -> list[str]:
+        """A failure of each column that has one."""
+        firsts = (shown.item(0) for shown in self.titles if shown.count())
+        return [item.data(Qt.ItemDataRole.UserRole) for item in firsts if item.data(Qt.ItemDataRole.UserRole)]
+
+
+def _words(text: str, parent: QWidget) -> QLabel:
+    label = QLabel(text, parent)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    return label

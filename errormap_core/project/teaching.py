@@ -1,0 +1,168 @@
+"""What the queue learns from and writes: every analysed failure, what is decided of it, and the questions that come next."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from errormap_core.ids import now
+from errormap_core.project.proposing import NewProposal, ever_decided, save_proposals
+from errormap_core.project.runs import start_run
+from errormap_core.sentences import Sentence, tr
+
+RUN_NAME = "Questions of the queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """An analysed failure: title and summary of its counted analysis."""
+
+    record_id: str
+    analysis_id: str
+    error_title: str
+    error_summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What is decided of failures, by record id.
+
+    `placed`: a person's own category; `along`: that of a group that a person accepted. `set_aside`: in a category that
+    teaches nothing (Other, Hard to Analyze). `deferred`: skipped, unsure or flagged questions. `refused`: (record,
+    category) that were said to be wrong. Ids of categories are those of the rows, to be resolved.
+    """
+
+    placed: Mapping[str, str]
+    along: Mapping[str, str]
+    set_aside: frozenset[str]
+    deferred: frozenset[str]
+    refused: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedGroup:
+    """A proposal to create a category, with its own members; `category_id` is what was made of it, if anything."""
+
+    proposal_id: str
+    category_id: str | None
+    name: str
+    record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredQuestion:
+    """A question that was answered: its candidates, and the category that the failure went into."""
+
+    record_id: str
+    candidates: tuple[Mapping[str, Any], ...]
+    category_id: str
+
+
+def analysed_failures(db: Database) -> list[Analysed]:
+    """Analysed failures that are not unclear, ordered by record."""
+    sql = """SELECT f.record_id, a.id, a.error_title, a.error_summary FROM failure f
+        JOIN analysis a ON a.id = f.analysis_id
+        WHERE f.state = 'analysed' AND a.verdict <> 'unclear' ORDER BY f.record_id"""
+    return [Analysed(*row) for row in db.execute(sql)]
+
+
+def decided_failures(db: Database) -> Decided:
+    """What is decided of failures, by the assignment that counts."""
+    sql = """SELECT x.record_id, x.category_id, s.kind = 'annotator', c.reserved IS NOT NULL FROM assignment x
+        JOIN source s ON s.id = x.source_id JOIN category c ON c.id = x.category_id
+        WHERE x.counted = 1 AND x.is_primary = 1 ORDER BY x.record_id"""
+    placed: dict[str, str] = {}
+    along: dict[str, str] = {}
+    aside: set[str] = set()
+    for record_id, category_id, is_persons, is_reserved in db.execute(sql):
+        if is_reserved:
+            aside.add(record_id)
+        else:
+            (placed if is_persons else along)[record_id] = category_id
+    deferred = """SELECT json_extract(p.arguments, '$.record_id') FROM decision d JOIN proposal p ON p.id = d.proposal_id
+        WHERE p.kind = 'place' AND d.verdict IN ('skip', 'unsure', 'flag')"""
+    refused = """SELECT m.record_id, json_extract(p.arguments, '$.category_id') FROM decision d
+        JOIN proposal p ON p.id = d.proposal_id JOIN proposal_member m ON m.proposal_id = p.id
+        WHERE d.verdict = 'reject' AND json_extract(p.arguments, '$.category_id') IS NOT NULL
+            AND p.kind IN ('assign', 'place')"""
+    return Decided(
+        placed=placed,
+        along=along,
+        set_aside=frozenset(aside),
+        deferred=frozenset(row[0] for row in db.execute(deferred) if row[0]),
+        refused=frozenset((record_id, category_id) for record_id, category_id in db.execute(refused)),
+    )
+
+
+def proposed_groups(db: Database) -> list[ProposedGroup]:
+    """Proposals of the latest run to create categories, rejected ones left out, that have failures of their own."""
+    latest = """SELECT r.id FROM run r JOIN source s ON s.id = r.id WHERE r.kind = 'propose' AND r.status = 'finished'
+        AND coalesce(json_extract(r.parameters, '$.task'), 'propose') = 'propose'
+        ORDER BY r.finished_at DESC, s.rowid DESC LIMIT 1"""
+    run = db.execute(latest).fetchone()
+    if run is None:
+        return []
+    sql = """SELECT p.id, d.category_id, p.arguments, m.record_id FROM run_proposal rp
+        JOIN proposal p ON p.id = rp.proposal_id AND p.kind = 'create'
+        LEFT JOIN decision d ON d.proposal_id = p.id JOIN proposal_member m ON m.proposal_id = p.id
+        WHERE rp.run_id = ? AND (d.verdict IS NULL OR d.verdict <> 'reject') ORDER BY rp.position, m.position"""
+    found: dict[str, tuple[str | None, str, list[str]]] = {}
+    for proposal_id, category_id, arguments, record_id in db.execute(sql, [run[0]]):
+        if proposal_id not in found:
+            found[proposal_id] = (category_id, json.loads(arguments).get("name", ""), [])
+        found[proposal_id][2].append(record_id)
+    return [ProposedGroup(key, category, name, tuple(ids)) for key, (category, name, ids) in found.items()]
+
+
+def answered_questions(db: Database) -> list[AnsweredQuestion]:
+    """Questions that were answered, in the order of their answers."""
+    sql = """SELECT p.arguments, d.category_id FROM decision d JOIN proposal p ON p.id = d.proposal_id
+        WHERE p.kind = 'place' AND d.verdict IN ('accept', 'edit') AND d.category_id IS NOT NULL
+            AND json_extract(p.arguments, '$.candidates') IS NOT NULL ORDER BY d.decided_at, d.proposal_id"""
+    found = []
+    for text, category_id in db.execute(sql):
+        arguments = json.loads(text)
+        found.append(AnsweredQuestion(arguments["record_id"], tuple(arguments["candidates"]), category_id))
+    return found
+
+
+def categories_of_proposals(db: Database) -> dict[str, str]:
+    """What was made of accepted proposals: category ids by proposal id."""
+    sql = "SELECT proposal_id, category_id FROM decision WHERE category_id IS NOT NULL"
+    return dict(db.execute(sql).fetchall())
+
+
+def save_questions(db: Database, parameters: Mapping[str, Any], questions: Sequence[NewProposal], result: Any) -> str:
+    """Keep the questions that come next, in place of those that nobody answered; to be called inside writing().
+
+    Returns the run's id. `result` says how sure the queue has become.
+    """
+    run_id = start_run(db, "propose", RUN_NAME, {"task": "queue", **parameters})
+    kept = json.dumps(sorted({*ever_decided(db), *(row[0] for row in db.execute("SELECT proposal_id FROM decision"))}))
+    db.execute(
+        "DELETE FROM run_proposal WHERE run_id = ? AND proposal_id NOT IN (SELECT value FROM json_each(?))",
+        [run_id, kept],
+    )
+    save_proposals(db, run_id, questions)
+    db.execute(
+        "UPDATE run SET status = 'finished', finished_at = ?, result = ? WHERE id = ?",
+        [now(), json.dumps(result, ensure_ascii=False, sort_keys=True), run_id],
+    )
+    return run_id
+
+
+def queue_certainty(db: Database) -> dict[str, Any] | None:
+    """How sure the queue said that it has become, last; None before it said anything."""
+    sql = """SELECT result FROM run WHERE kind = 'propose' AND json_extract(parameters, '$.task') = 'queue'
+        AND result IS NOT NULL ORDER BY finished_at DESC LIMIT 1"""
+    row = db.execute(sql).fetchone()
+    return None if row is None else json.loads(row[0]).get("certainty")
+
+
+def why_placed(name: str, share: float, n_taught: int) -> Sentence:
+    """The sentence why a failure is asked about."""
+    return tr(
+        "Likeliest in “{name}” ({share:.0%}); the answer tells about {n:,} others.", name=name, share=share, n=n_taught
+    )

@@ -1,0 +1,64 @@
+"""The job that keeps the queue's next questions: once, or for as long as a window is open."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from errormap_core.jobs import Outcome
+from errormap_core.project.lease import project_lease
+from errormap_core.project.store import Project
+from errormap_core.proposals.certainty import FEWEST_ANSWERS
+from errormap_core.reporting import Reporter
+from errormap_core.sentences import Sentence, tr
+from errormap_core.settings import UserSettings
+
+LOOK_EVERY_S = 0.2
+BEAT_EVERY_S = 60.0
+
+
+def queue_job(
+    project: Project, reporter: Reporter, *, settings: UserSettings, limit: int | None = None, watch: bool = False
+) -> Outcome:
+    """Keep the next `limit` questions; with `watch` again whenever the project changes, until told to stop.
+
+    Raises KnownError where the encoder cannot work, or another process keeps them.
+    """
+    from errormap_core.embedding.encoder import SentenceEncoder
+    from errormap_core.proposals.queueing import Queue
+    from errormap_core.proposals.worklist import AHEAD
+
+    n = AHEAD if limit is None else limit
+    encoder = SentenceEncoder(settings["embedding.model"] or None)
+    with project_lease(project, "queue", purpose=tr("Choosing questions")) as lease:
+        queue = Queue(project, encoder, cancelled=reporter.cancelled)
+        result: dict[str, Any] = reporter.drive(queue.refresh(n=n))
+        changes: list[object] = []
+        project.subscribe(changes.append)
+        beaten = time.monotonic()
+        while watch and not reporter.cancelled():
+            time.sleep(LOOK_EVERY_S)
+            if time.monotonic() - beaten > BEAT_EVERY_S:
+                lease.beat()
+                beaten = time.monotonic()
+            project.poll()
+            if changes:
+                changes.clear()
+                result = reporter.drive(queue.refresh(n=n))
+                changes.clear()  # its own
+    for question in result["questions"]:
+        reporter.say(f"{question['id']}  {question['why']}")
+    if (sure := result["certainty"]) is not None:
+        reporter.say(sentence(sure))
+    return Outcome(result, stopped=False)
+
+
+def sentence(certainty: Mapping[str, Any]) -> Sentence:
+    """'Of 2,459 failures about 2,140 are in the right place (2,080 to 2,190); 40 more decisions would bring about 2,230.'"""
+    said = tr(
+        "Of {n:,} failures about {right:,.0f} are in the right place ({low:,.0f} to {high:,.0f}); "
+        "{more:,} more decisions would bring about {after:,.0f}.",
+        **certainty,
+    )
+    if certainty["n_answers"] >= FEWEST_ANSWERS:
+        return said
+    return tr("{said} This is a guess until {n:,} questions are answered.", said=said, n=FEWEST_ANSWERS)
