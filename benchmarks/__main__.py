@@ -1,9 +1,12 @@
-"""Runs the benchmarks that take no records and prints their ratios: `python -m benchmarks`. The judge's is benchmarks.judge."""
+"""Runs the benchmarks that take no data and prints their ratios: `python -m benchmarks`.
+
+With data: benchmarks.judge, benchmarks.classification, benchmarks.proposals, benchmarks.splits.
+"""
 
 import tempfile
 from pathlib import Path
 
-from benchmarks import operations, stalls, window
+from benchmarks import merges, operations, stalls, window
 
 
 def main() -> None:
@@ -11,6 +14,7 @@ def main() -> None:
         for benchmark in (operations, window, stalls):
             for text in benchmark.run(Path(folder)):
                 print(text, flush=True)
+    merges.main([])
 
 
 if __name__ == "__main__":
