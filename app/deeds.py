@@ -196,6 +196,7 @@ class Deeds:
                 self._session.say(_judged(result))
             case "propose" | "classify":
                 self._session.say(tr("{note}", note=result.get("note", "")))
+                self._window.review.reload()  # what was found is there when its page is shown
                 if self._window.review.n_pending:
                     self._window.show_page("review")
             case "score":

@@ -44,7 +44,7 @@ PAGES: tuple[tuple[str, Sentence], ...] = (
 
 LEAST_PAGE = 400
 
-DOCKS = (300, 390)
+DOCKS = (330, 390)
 """Widths of taxonomy and record at first, in pixels: the work in the middle gets what a card with two columns needs."""
 
 NARROW = 1180

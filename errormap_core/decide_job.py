@@ -6,6 +6,7 @@ and the others are taken.
 
 import difflib
 import json
+import re
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from errormap_core.errors import KnownError
+from errormap_core.ids import content_id
 from errormap_core.jobs import Outcome, warn_of
+from errormap_core.project import teaching
 from errormap_core.project.facts import ProjectFacts
 from errormap_core.project.pending import above
 from errormap_core.project.store import Project
@@ -23,16 +26,18 @@ from errormap_core.tasks import Cancelled, Progress, never_cancelled
 from errormap_core.taxonomy.facts import ProposalFacts
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
 from errormap_core.taxonomy.rulings import ACCEPTING, DECIDING, VERDICTS
-from errormap_core.taxonomy.standing import follow_merges, is_question
+from errormap_core.taxonomy.standing import follow_merges, is_question, kind_of
 from errormap_core.taxonomy.tree import Tree, name_key
 
 FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "proposal": str,
+    "record": str,
     "verdict": str,
     "name": str,
     "description": str,
     "parent": (str, type(None)),
     "target": str,
+    "same": list,
     "without": list,
     "into": str,
     "parts": list,
@@ -41,6 +46,31 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "reason": str,
 }
 """What a line may say, and of which type (docs/decisions.md)."""
+
+FIELDS_OF_KIND: Mapping[str, frozenset[str]] = {
+    "create": frozenset({"name", "description", "parent", "without"}),
+    "assign": frozenset({"target", "without"}),
+    "merge": frozenset({"name", "description", "without", "into"}),
+    "promote": frozenset({"name", "description", "parent"}),
+    "move": frozenset({"name", "description", "parent"}),
+    "split": frozenset({"without", "parts", "below"}),
+    "rename": frozenset({"name", "description"}),
+    "describe": frozenset({"name", "description"}),
+    "place": frozenset({"record", "name", "description", "parent", "target", "same"}),
+}
+"""What a line may say of a proposal of each kind, beside what it may say of any."""
+
+_OF_ANY_KIND = frozenset({"proposal", "verdict", "as_is", "reason"})
+
+_PART_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "id": str,
+    "name": str,
+    "description": (str, type(None)),
+    "members": list,
+}
+
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""Control characters and halves of surrogate pairs, which are no text; the latter no database and no file takes."""
 
 BROKEN, UNKNOWN, CONTRADICTING, REFUSED = "broken", "unknown", "contradicting", "refused"
 
@@ -112,13 +142,14 @@ def decide_from(
     """Take the decisions of a file, each line a step of its own. Raises OSError where it cannot be read."""
     lines = _lines(path)
     done = Decided(n_lines=len(lines))
+    asked = _Asked(project)
     yield Progress("decide", 0, len(lines), tr("Deciding"))
     for place, (number, text, is_cut) in enumerate(lines, start=1):
         if cancelled():
             done.is_stopped = True
             break
         try:
-            verdict = _take(project, _read(text, is_cut=is_cut), actor=actor)
+            verdict = _take(asked, _read(text, is_cut=is_cut), actor=actor)
         except _LeftOut as left:
             done.problems.append(Problem(number, left.field, left.sort, left.text))
         else:
@@ -147,22 +178,30 @@ def _read(text: bytes, *, is_cut: bool) -> dict[str, Any]:
         if is_cut:
             raise _LeftOut("", BROKEN, tr("The last line is cut off; the file was not written to its end.")) from error
         raise _LeftOut("", BROKEN, tr("This is no JSON ({reason}).", reason=error)) from error
+    except ValueError as error:  # Python reads no integer of several thousand digits
+        raise _LeftOut("", BROKEN, tr("A number in it is too long.")) from error
     if not isinstance(data, dict):
         raise _LeftOut("", BROKEN, tr("A line holds one JSON object."))
     for name, value in data.items():
+        if not _is_text(name):
+            raise _LeftOut("", BROKEN, tr("The name of a field is no text."))
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, n=1)
             hint = tr("Did you mean “{name}”?", name=near[0]) if near else tr("There is no such field.")
             raise _LeftOut(name, BROKEN, hint)
         if not isinstance(value, FIELDS[name]):
             raise _LeftOut(name, BROKEN, tr("The value is of the wrong type."))
-    for name in ("proposal", "verdict"):
-        if not data.get(name):
-            raise _LeftOut(name, BROKEN, tr("The field is missing."))
-    if any(not isinstance(each, str) for each in data.get("without", ())):
-        raise _LeftOut("without", BROKEN, tr("It is a list of ids."))
-    if any(not isinstance(each, dict) or not isinstance(each.get("id"), str) for each in data.get("parts", ())):
-        raise _LeftOut("parts", BROKEN, tr("It is a list of objects, each with an id."))
+        if isinstance(value, str) and not _is_text(value):
+            raise _LeftOut(name, BROKEN, tr("It holds a control character or half of a character, which is no text."))
+    if not data.get("proposal") and not data.get("record"):
+        raise _LeftOut("proposal", BROKEN, tr("The field is missing."))
+    if not data.get("verdict"):
+        raise _LeftOut("verdict", BROKEN, tr("The field is missing."))
+    for name in ("without", "same"):
+        if not all(_is_text(each) for each in data.get(name, ())):
+            raise _LeftOut(name, BROKEN, tr("It is a list of ids."))
+    for part in data.get("parts", ()):
+        _refuse_broken_part(part)
     if data["verdict"] not in VERDICTS:
         known = ", ".join(VERDICTS)
         raise _LeftOut(
@@ -171,24 +210,109 @@ def _read(text: bytes, *, is_cut: bool) -> dict[str, Any]:
     return data
 
 
-def _take(project: Project, line: Mapping[str, Any], *, actor: str) -> str | None:
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and _NO_TEXT.search(value) is None
+
+
+def _refuse_broken_part(part: Any) -> None:
+    """Raises _LeftOut where this is no part of a split."""
+    if not isinstance(part, dict) or not isinstance(part.get("id"), str):
+        raise _LeftOut("parts", BROKEN, tr("It is a list of objects, each with an id."))
+    for name, value in part.items():
+        if name not in _PART_FIELDS:
+            known = ", ".join(_PART_FIELDS)
+            raise _LeftOut("parts", BROKEN, tr("Of a part it can say {known}; there is another field.", known=known))
+        is_right = isinstance(value, _PART_FIELDS[name])
+        if is_right and value is not None:
+            is_right = all(map(_is_text, value)) if isinstance(value, list) else _is_text(value)
+        if not is_right:
+            raise _LeftOut("parts", BROKEN, tr("The value of “{name}” is of the wrong type, or no text.", name=name))
+
+
+class _Asked:
+    """The proposals that lines are about. A question where a failure belongs need not have been asked in this project."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._records: dict[str, str] | None = None
+
+    def proposal(self, line: Mapping[str, Any]) -> tuple[ProposalFacts, bool]:
+        """The proposal, and whether it is a question that is to be made first. Raises _LeftOut where there is none."""
+        record_id = line.get("record")
+        proposal_id = line.get("proposal") or content_id("proposal", "place", record_id)
+        is_new = False
+        try:
+            found = ProjectFacts(self.project.db).proposal(proposal_id)
+        except KnownError as error:
+            new = self._new_question(proposal_id)
+            if new is None and line.get("proposal"):
+                raise _LeftOut("proposal", UNKNOWN, error) from error
+            if new is None:
+                said = tr("There is no analysed failure with the id {id}.", id=record_id)
+                raise _LeftOut("record", UNKNOWN, said) from error
+            found, is_new = new, True
+        if record_id is not None and found.arguments.get("record_id") != record_id:
+            raise _LeftOut("record", BROKEN, tr("The proposal does not ask about that failure."))
+        return found, is_new
+
+    def _new_question(self, proposal_id: str) -> ProposalFacts | None:
+        """The question with this id about one of the project's failures, as it would be; None where there is none."""
+        if self._records is None:
+            failures = teaching.analysed_ids(self.project.db)
+            self._records = {content_id("proposal", "place", record_id): record_id for record_id in failures}
+        record_id = self._records.get(proposal_id)
+        if record_id is None:
+            return None
+        arguments = {"record_id": record_id, "candidates": []}
+        return ProposalFacts(
+            id=proposal_id, kind="place", run_id="", parent_id=None, arguments=arguments, members=(), evidence={}
+        )
+
+
+def _take(asked: _Asked, line: Mapping[str, Any], *, actor: str) -> str | None:
     """Take a line's decision; its verdict, or None where it was decided already. Raises _LeftOut."""
-    try:
-        proposal = ProjectFacts(project.db).proposal(line["proposal"])
-    except KnownError as error:
-        raise _LeftOut("proposal", UNKNOWN, error) from error
+    project = asked.project
+    proposal, is_new = asked.proposal(line)
+    _refuse_other_fields(line, proposal)
     decided = ProjectFacts(project.db).row("decision", proposal.id)
     if decided is not None and (decided["verdict"] in DECIDING or decided["verdict"] == line["verdict"]):
         _refuse_contradiction(project, line, proposal, decided)
         return None
     ruling = _ruling(project, line, proposal)
+    if is_new and ruling.verdict in ACCEPTING and ruling.target is None and not ruling.is_new:
+        said = tr("The question was not asked in this project, so its answer needs a target or a name.")
+        raise _LeftOut("target", BROKEN, said)
+    is_made = False
     try:
+        if is_new:
+            with project.writing() as db:
+                teaching.add_question(db, proposal.id, proposal.arguments)
+            is_made = True
         over = above(project.db, proposal.id) if ruling.verdict in ACCEPTING else []
         rulings = (ruling, *(Ruling(proposal_id=key, verdict="accept") for key in over))
         project.apply(DecideProposals(rulings=rulings), actor=actor, reason=line.get("reason", ""))
     except KnownError as error:
+        if is_made:
+            with project.writing() as db:
+                teaching.withdraw_question(db, proposal.id)
         raise _LeftOut("", REFUSED, error) from error
     return ruling.verdict
+
+
+def _refuse_other_fields(line: Mapping[str, Any], proposal: ProposalFacts) -> None:
+    """Raises _LeftOut where a line says what a proposal of this kind has no use for."""
+    kind = kind_of(proposal.kind, proposal.arguments)
+    may = FIELDS_OF_KIND.get(kind, frozenset(FIELDS))
+    for name in line:
+        if name not in may | _OF_ANY_KIND:
+            raise _LeftOut(name, BROKEN, tr("It has no meaning for a proposal of the kind “{kind}”.", kind=kind))
+    if not is_question(proposal.kind, proposal.arguments):
+        return
+    for name in ("name", "description", "parent"):
+        if name in line and "target" in line:
+            raise _LeftOut(name, BROKEN, tr("It is that of a new category, and the target is another."))
+        if name in line and "name" not in line:
+            raise _LeftOut(name, BROKEN, tr("It is that of a new category, whose name is missing."))
 
 
 def _refuse_contradiction(
@@ -236,7 +360,9 @@ def _ruling(project: Project, line: Mapping[str, Any], proposal: ProposalFacts) 
             values["into"] = _category(tree, line["into"], "into")
         if "target" in line:
             values["target"] = _target(project, line["target"])
-        elif is_question(proposal.kind, proposal.arguments) and line.get("name"):
+        if "same" in line:
+            values["same"] = tuple(_target(project, each) for each in line["same"])
+        if "target" not in line and is_question(proposal.kind, proposal.arguments) and line.get("name"):
             values["is_new"] = True
         values["without"] = _without(tree, line.get("without", ()), proposal)
     ruling = Ruling(proposal_id=proposal.id, verdict=verdict, **values)

@@ -11,8 +11,12 @@ from errormap_core.proposals.certainty import FEWEST_ANSWERS
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import Sentence, tr
 from errormap_core.settings import UserSettings
+from errormap_core.taxonomy.edits import Change
 
 LOOK_EVERY_S = 0.2
+REST_S = 10.0
+"""While machines write, as a judge does all the time, questions are chosen anew at most so often; after a step at once."""
+
 BEAT_EVERY_S = 60.0
 
 
@@ -34,17 +38,19 @@ def queue_job(
         result: dict[str, Any] = reporter.drive(queue.refresh(n=n))
         changes: list[object] = []
         project.subscribe(changes.append)
-        beaten = time.monotonic()
+        beaten = refreshed = time.monotonic()
         while watch and not reporter.cancelled():
             time.sleep(LOOK_EVERY_S)
             if time.monotonic() - beaten > BEAT_EVERY_S:
                 lease.beat()
-                beaten = time.monotonic()
+                beaten = refreshed = time.monotonic()
             project.poll()
-            if changes:
+            asked = any(isinstance(change, Change) for change in changes)
+            if asked or (changes and time.monotonic() - refreshed > REST_S):
                 changes.clear()
                 result = reporter.drive(queue.refresh(n=n))
                 changes.clear()  # its own
+                refreshed = time.monotonic()
     for question in result["questions"]:
         reporter.say(f"{question['id']}  {question['why']}")
     if (sure := result["certainty"]) is not None:

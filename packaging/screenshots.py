@@ -11,6 +11,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
+from queue_shots import make_careless, shoot_queue
 
 from app.help.pages import KeysDialog
 from app.help.palette import Palette
@@ -212,15 +213,19 @@ def main() -> None:
         run_judges(path)
         waiting = Path(folder) / "waiting.errormap"
         build_sample(waiting, with_analyses=False).close()
+        careless = Path(folder) / "careless.errormap"
+        make_careless(careless)
         app = QApplication.instance() or QApplication(sys.argv[:1])
         assert isinstance(app, QApplication)
         settings = UserSettings(Path(folder) / "settings.json")
         settings["user.name"] = "Ann Bee"
+        settings["queue.questions"] = False  # they are chosen already
         window = make_window(app, settings)
         window.show()
         for scheme in ("light", "dark"):
             grab_all(window, path, scheme)
             shoot_run(window, waiting, scheme)
+            shoot_queue(window, careless, scheme, shoot)
         window.close()
 
 

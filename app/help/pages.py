@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QDialogButtonBox,
@@ -69,7 +70,9 @@ class KeysDialog(_Page):
         self.problem.setStyleSheet(f"color: {window.theme.scheme.bad};")
         self.problem.hide()
         self._fill()
-        self.table.resizeColumnsToContents()
+        for column in (0, 1):
+            self.table.resizeColumnToContents(column)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.column.addWidget(self.table, 1)
         self.column.addLayout(row)
@@ -92,7 +95,9 @@ class KeysDialog(_Page):
             own = str(tr("{keys} · yours", keys=keys or "–")) if self._keys.is_own(command) else keys
             title = str(command.title).replace("&", "")
             for column, text in enumerate((own, f"{menu}: {title}", str(command.tip))):
-                self.table.setItem(row, column, QTableWidgetItem(text))
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                self.table.setItem(row, column, item)
 
     def choose(self, command_id: str) -> None:
         """Choose a command in the table."""

@@ -46,6 +46,9 @@ BESIDE = {"analysis", "judge_error", "embedding"}
 """Tables that machines write without proposing anything."""
 
 
+LEAST_LIST = 180
+
+
 class QueueBrowser(QWidget):
     """The list, the cards and what is read for them; deciding is page.py's."""
 
@@ -95,19 +98,18 @@ class QueueBrowser(QWidget):
         self._cards = QStackedWidget(self)
         self._cards.addWidget(self.frame)
         self._cards.addWidget(self.batch)
-        left = QWidget(self)
+        left = self._side = QWidget(self)
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 8)
         column.addWidget(self.list, 1)
         column.addWidget(self._all, 0, Qt.AlignmentFlag.AlignHCenter)
-        left.setMinimumWidth(180)
         split = QSplitter(Qt.Orientation.Horizontal, self)
         split.addWidget(left)
         split.addWidget(self._cards)
         split.setStretchFactor(0, 0)
         split.setStretchFactor(1, 1)
         split.setChildrenCollapsible(False)
-        split.setSizes([210, 540])
+        split.setSizes([220, 520])
         self._empty = EmptyState(self)
         middle = QWidget(self)
         self._layers = QStackedLayout(middle)
@@ -205,6 +207,7 @@ class QueueBrowser(QWidget):
         self._all.setVisible(n > 1)
         self._all.setEnabled(self._session.can_edit)
         self._all.setText(self._session.keys.titled(tr("Accept all {n:,}", n=n), "review.accept_all"))
+        self._side.setMinimumWidth(max(LEAST_LIST, self._all.sizeHint().width() + 16 if n > 1 else 0))
         self._all.setToolTip(str(tr("All new categories with their failures, and failures placed, in one step")))
 
     def _on_filter(self) -> None:
@@ -421,7 +424,8 @@ class QueueBrowser(QWidget):
 
     def _follow(self, proposal_id: str | None) -> None:
         """Another pane selected a proposal: show it here."""
-        if proposal_id is not None and proposal_id != self._current and not self._is_following:
+        is_shown = proposal_id == self._current and self.n_selected < 2
+        if proposal_id is not None and not is_shown and not self._is_following:
             self._go(proposal_id)
 
     # Going about

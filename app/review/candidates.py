@@ -31,6 +31,7 @@ class CandidateButton(QAbstractButton):
         super().__init__(parent)
         self._theme, self.number, self.candidate = theme, number, candidate
         self._is_under_mouse = False
+        self._is_same = False
         self.key = str(number)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -39,7 +40,17 @@ class CandidateButton(QAbstractButton):
         self.setAccessibleName(str(tr("{n}: {name}, {share:.0%}", n=number, name=name, share=candidate.probability)))
         self.setToolTip(f"{name}\n{candidate.description}".strip())
 
+    def mark(self, is_same: bool) -> None:
+        """Show whether it is taken for the one that the failure is placed in."""
+        self._is_same = is_same
+        self.update()
+
     def _name(self) -> str:
+        if self._is_same:
+            return str(tr("= {name}", name=self._plain_name()))
+        return self._plain_name()
+
+    def _plain_name(self) -> str:
         if self.candidate.is_proposed:
             return str(tr("{name} (proposed)", name=self.candidate.name))
         return self.candidate.name

@@ -35,18 +35,17 @@ class ChangeCard(Card):
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(4)
-        for place, head in enumerate(self.heads):
-            grid.addWidget(head, 0, place)
-        pairs = ((self.now_name, self.name), (self.now_place, self.then_place), (self.now_text, self.description))
-        for line, pair in enumerate(pairs, start=1):
-            for place, widget in enumerate(pair):
-                grid.addWidget(widget, line, place)
-                widget.setMinimumWidth(120)
-        grid.addWidget(self.then_text, 3, 1)
-        self.now_text.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.then_text.setAlignment(Qt.AlignmentFlag.AlignTop)
-        for place in (0, 1):
-            grid.setColumnStretch(place, 1)
+        grid.setColumnStretch(1, 1)
+        now = (self.now_name, self.now_place, self.now_text)
+        then = (self.name, self.then_place, self.description, self.then_text)
+        top = Qt.AlignmentFlag.AlignTop
+        grid.addWidget(self.heads[0], 0, 0, len(now), 1, top)
+        grid.addWidget(self.heads[1], len(now) + 1, 0, len(then), 1, top)
+        grid.setRowMinimumHeight(len(now), 8)
+        for line, widget in enumerate(now):
+            grid.addWidget(widget, line, 1)
+        for line, shown in enumerate(then, start=len(now) + 1):
+            grid.addWidget(shown, line, 1)
         self.title = Text(self)
         self.members = MemberList(self)
         self.members.setAccessibleName(str(tr("Typical failures of the category")))

@@ -1,7 +1,14 @@
 """What all cards have around them: what it is and why, figures, what it would touch, what changed, buttons with their keys."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.commands import BY_ID
 from app.review.change_card import ChangeCard
@@ -18,8 +25,8 @@ from errormap_core.project.pending import ProposalRow
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.standing import Standing
 
-BUTTONS = ("accept", "find", "new", "edit", "reject", "skip", "unsure", "flag")
-QUESTION_BUTTONS = ("accept", "find", "new", "skip", "unsure", "flag")
+BUTTONS = ("accept", "find", "new", "same", "edit", "reject", "skip", "unsure", "flag")
+QUESTION_BUTTONS = ("accept", "find", "new", "same", "skip", "unsure", "flag")
 OTHER_BUTTONS = ("accept", "edit", "reject", "skip", "unsure", "flag")
 
 
@@ -66,19 +73,19 @@ class CardFrame(QWidget):
             "assign": self.members,
             **dict.fromkeys(("promote", "move", "rename", "describe"), self.change),
         }
-        self._stack = QStackedWidget(self)
         for card in dict.fromkeys(self._cards.values()):
-            self._stack.addWidget(card)
+            card.hide()
             card.changed.connect(self.changed)
             card.decided.connect(self.decided)
             card.left.connect(self.left)
-        self.unknown = QLabel(str(tr("This kind of proposal needs a newer version of ErrorMap Studio.")), self)
-        self._stack.addWidget(self.unknown)
-        area = QScrollArea(self)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setWidget(self._stack)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.unknown = QLabel(self)
+        self.unknown.setWordWrap(True)
+        self.unknown.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.unknown.hide()
+        self._area = QScrollArea(self)
+        self._area.setWidgetResizable(True)
+        self._area.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.buttons: dict[str, QPushButton] = {}
         row = FlowLayout()
         for key in BUTTONS:
@@ -91,7 +98,7 @@ class CardFrame(QWidget):
         column.setSpacing(6)
         for widget in (self.kind, self.title, self.why, self.figures, self.before):
             column.addWidget(widget)
-        column.addWidget(area, 1)
+        column.addWidget(self._area, 1)
         column.addWidget(self.effect)
         column.addWidget(self.notice)
         column.addLayout(row)
@@ -118,20 +125,29 @@ class CardFrame(QWidget):
         self._say_head(row, place)
         self.say_standing(left if not done else None, is_shown=True)
         card = self.card
-        if card is None:
-            self._stack.setCurrentWidget(self.unknown)
-        elif left.arguments is not None:
-            self._stack.setCurrentWidget(card)
+        if card is not None and left.arguments is not None:
+            self._turn_to(card)
             card.setEnabled(not done)
             card.fill(row, left.arguments)
         else:
-            self._stack.setCurrentWidget(self.unknown)
+            self._turn_to(self.unknown)
         self.unknown.setText(
             str(tr("Nothing is left of it.") if card is not None
                 else tr("This kind of proposal needs a newer version of ErrorMap Studio."))
         )  # fmt: skip
         self.effect.say("")
         self.say_buttons()
+
+    def _turn_to(self, card: QWidget) -> None:
+        """Show a card in place of the one that is shown. Cards do not share a stack: each asks for its own room only."""
+        if self._area.widget() is card:
+            return
+        before = self._area.takeWidget()
+        if before is not None:
+            before.setParent(self)
+            before.hide()
+        self._area.setWidget(card)
+        card.show()
 
     def _say_head(self, row: ProposalRow, place: Sentence) -> None:
         parts = [kind_name(row), str(place)]

@@ -8,6 +8,7 @@ from errormap_core.errors import KnownError
 from errormap_core.project.pending import ProposalProgress, ProposalRow, State, proposal_list, proposal_progress
 from errormap_core.project.previewing import preview_on
 from errormap_core.project.teaching import queue_certainty
+from errormap_core.proposals.certainty import FEWEST_ANSWERS
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.draft import Effect
 from errormap_core.taxonomy.operations import DecideProposals
@@ -54,12 +55,12 @@ def progress_sentence(progress: ProposalProgress) -> Sentence:
 
 def certainty_sentence(sure: dict[str, Any]) -> Sentence:
     """How many failures are in the right place, and what more decisions would bring."""
-    if round(sure["after"]) <= round(sure["right"]):
-        return tr("About {right:,.0f} of {n:,} failures are in the right place", **sure)
-    return tr(
-        "About {right:,.0f} of {n:,} failures are in the right place; {more:,} more decisions would bring about {after:,.0f}",
-        **sure,
-    )
+    said = tr("About {right:,.0f} of {n:,} failures are in the right place", **sure)
+    if round(sure["after"]) > round(sure["right"]):
+        said = tr("{said}; {more:,} more decisions would bring about {after:,.0f}", said=said, **sure)
+    if sure.get("n_answers", FEWEST_ANSWERS) < FEWEST_ANSWERS:
+        said = tr("{said} (a guess until {k:,} questions are answered)", said=said, k=FEWEST_ANSWERS)
+    return said
 
 
 def certainty_tip(sure: dict[str, Any]) -> Sentence:

@@ -61,7 +61,7 @@ class MembersCard(Card):
         self.description.setPlainText(arguments.get("description", "") if is_new else "")
         for field in (self.name, self.description):
             field.blockSignals(False)
-        self.about.say("" if is_new else row.description)
+        self.about.say("" if is_new or row.why is not None else row.description)
         members = self._all_members(row)
         ids, heads = _surest_and_most_doubtful(members)
         self._n_below = sum(1 for record_id, _ in members) - min(row.n_members, len(members))

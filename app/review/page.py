@@ -111,6 +111,10 @@ class ReviewPage(QueueBrowser):
         if self.chosen_kind == "place":
             self.frame.place.new()
 
+    def same(self) -> None:
+        if self.chosen_kind == "place":
+            self.frame.place.mark_same()
+
     def details(self) -> None:
         if self.chosen_kind == "place":
             self.frame.place.show_next_detail()

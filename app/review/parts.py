@@ -210,6 +210,10 @@ _SIGNALS: Mapping[str, Sentence] = {
 """What two categories have in common, signal by signal."""
 
 
+LEAST_FIGURE = 0.005
+"""What would be shown as 0 says nothing."""
+
+
 def figures(row: ProposalRow) -> str:
     """How sure it is, and what it rests on, in plain figures."""
     if row.kind == "place":
@@ -233,7 +237,7 @@ def _said(sentences: Mapping[str, Sentence], values: Mapping[str, Any]) -> list[
     found = []
     for key, sentence in sentences.items():
         value = values.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= LEAST_FIGURE:
             found.append(str(Sentence(sentence.template, {"value": value})))
     return found
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -32,6 +32,9 @@ from errormap_core.taxonomy.operations import Ruling
 
 MOST = 9
 
+LEAST_ANSWER = 72
+"""Least height of the answer in pixels."""
+
 DETAILS: tuple[tuple[str, Sentence], ...] = (
     ("question", tr("Question")),
     ("reference", tr("Reference")),
@@ -59,6 +62,13 @@ class EntryField(QLineEdit):
         return super().event(event)
 
 
+class AnswerText(QTextEdit):
+    """Asks for little room, and takes what there is."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, LEAST_ANSWER)
+
+
 class PlaceCard(Card):
     """One failure and where it may belong."""
 
@@ -68,6 +78,8 @@ class PlaceCard(Card):
         self.detail: RecordDetail | None = None
         self.shown: tuple[str, ...] = ()
         self.candidates: list[Candidate] = []
+        self.same: set[str] = set()
+        self.is_marking = False
         self.folds: dict[str, QToolButton] = {}
         folds = QHBoxLayout()
         folds.setContentsMargins(0, 0, 0, 0)
@@ -80,18 +92,18 @@ class PlaceCard(Card):
             folds.addWidget(button)
             self.folds[key] = button
         folds.addStretch(1)
-        self.answer = QTextEdit(self)
+        self.answer = AnswerText(self)
         self.answer.setReadOnly(True)
         self.answer.setAccessibleName(str(tr("The answer that failed")))
         self.answer.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.answer.setMinimumHeight(72)
+        self.answer.setMinimumHeight(LEAST_ANSWER)
         self.answer.document().setDocumentMargin(4)
         self.judged = Text(self)
         self.summary = Text(self)
         self.where = Text(self, muted=True)
         self.list = CandidateList(session.theme, self)
         self.list.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.list.chosen.connect(lambda target: self.decided.emit(self.placing(target)))
+        self.list.chosen.connect(self._choose)
         self.new_row = QWidget(self)
         self.name = EntryField(self.new_row, enter=self._add, leave=self._leave)
         self.name.setPlaceholderText(str(tr("Name of the new category, about five words")))
@@ -131,6 +143,7 @@ class PlaceCard(Card):
         except KnownError:  # the record went with a later import
             self.detail = None
         self.candidates = [self._candidate(c) for c in arguments["candidates"][:MOST]]
+        self.same, self.is_marking = set(), False
         self.shown = ()
         self._write()
         analysis = self.detail.analysis if self.detail is not None else None
@@ -228,11 +241,39 @@ class PlaceCard(Card):
         """The failure goes there; the likeliest is what was proposed, another an edit of it."""
         assert self.row is not None
         is_first = bool(self.candidates) and target == self.candidates[0].id
-        return Ruling(proposal_id=self.row.id, verdict="accept" if is_first else "edit", target=target)
+        same = tuple(c.id for c in self.candidates if c.id in self.same and c.id != target)
+        is_edit = bool(same) or not is_first
+        return Ruling(proposal_id=self.row.id, verdict="edit" if is_edit else "accept", target=target, same=same)
 
     def nth(self, n: int) -> None:
         if n <= len(self.candidates):
-            self.decided.emit(self.placing(self.candidates[n - 1].id))
+            self._choose(self.candidates[n - 1].id)
+
+    def _choose(self, target: str) -> None:
+        """Place it there; while candidates are marked as the same, mark this one, or no more."""
+        if not self.is_marking:
+            self.decided.emit(self.placing(target))
+            return
+        self.same ^= {target}
+        self._show_same()
+
+    def mark_same(self) -> None:
+        """Begin to say which candidates mean the same, or end it: the next one that is chosen takes them in."""
+        self.is_marking = not self.is_marking
+        self._show_same()
+
+    def _show_same(self) -> None:
+        for button in self.list.buttons:
+            button.mark(button.candidate.id in self.same)
+        n, keys = len(self.same), self.session.keys
+        self.problem.setStyleSheet("")
+        if self.is_marking:
+            self.problem.say(tr("Choose those that mean the same, then {key} again.", key=keys.text("review.same")))
+        else:
+            self.problem.say(
+                trn("{n:,} is taken for the one that you place it in.", "{n:,} are taken for the one that you place it in.", n)
+                if n else ""
+            )  # fmt: skip
 
     def find_category(self) -> None:
         """Ask for any other category, proposed ones included."""

@@ -42,6 +42,7 @@ class MergeSides(QScrollArea):
         self._ids: list[str] = []
         self._survivor = QButtonGroup(self)
         self.boxes: list[QCheckBox] = []
+        self.names: list[QLabel] = []
         self.titles: list[QListWidget] = []
         self.counts: dict[str, int] = {}
         self.setWidgetResizable(True)
@@ -58,7 +59,7 @@ class MergeSides(QScrollArea):
         self._ids = list(category_ids)
         self._survivor.deleteLater()
         self._survivor = QButtonGroup(self)
-        self.boxes, self.titles = [], []
+        self.boxes, self.names, self.titles = [], [], []
         tree = project.tree
         self.counts = {c: n_counted_in(project.reader, tree.subtree(c)) for c in category_ids}
         reserved = [c for c in category_ids if tree.live(c).reserved is not None]
@@ -88,13 +89,19 @@ class MergeSides(QScrollArea):
         name = name.replace("&", "&&")
         path = tree.path(category_id)
         if self._can_leave_out:
-            box = QCheckBox(f"{key}  {name}".strip(), side)
+            box = QCheckBox(key, side)
             box.setToolTip(str(tr("{path}\nNot checked, it is left out ({key})", path=path, key=key)))
+            box.setAccessibleName(str(tr("“{name}” is merged", name=category.name)))
             box.setChecked(True)
-            box.setFont(self._session.theme.font(semibold=True))
             box.toggled.connect(lambda _: self._on_box())
-            column.addWidget(box)
+            label = _words(category.name, side)
+            label.setFont(self._session.theme.font(semibold=True))
+            head = QHBoxLayout()
+            head.addWidget(box, 0, Qt.AlignmentFlag.AlignTop)
+            head.addWidget(label, 1)
+            column.addLayout(head)
             self.boxes.append(box)
+            self.names.append(label)
         radio = QRadioButton(str(tr("this one stays")) if self._can_leave_out else name, side)
         radio.setToolTip(str(tr("{path}\nIts id survives", path=path)))
         radio.setAccessibleName(str(tr("“{name}” stays, the others go into it", name=category.name)))

@@ -1,11 +1,13 @@
 """What was rejected, in whole or in part, so that it is not proposed again as long as it is the same.
 
 A proposal that has the kind and the categories of a rejected one comes back when its failures changed by more than a fifth,
-and then its evidence says so. Undoing a rejection forgets it.
+and then its evidence says so. Failures that are to stay where they are, of a rejected move or left out of an accepted one, are
+remembered one by one: none of them is proposed for that move again, whatever is proposed beside it. Undoing a rejection
+forgets it.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -16,7 +18,7 @@ from errormap_core.project.proposing import proposal_members
 from errormap_core.taxonomy.standing import kind_of
 
 Key = frozenset[str] | tuple[str, ...]
-"""Two categories that are not to be merged, or a kind with the categories that it concerns."""
+"""Two categories that are not to be merged, a kind with the categories that it concerns, or what `stay` gives."""
 
 SAME = 0.8
 """Jaccard index of two sets of failures from which on they are the same, though some came and some went."""
@@ -61,12 +63,16 @@ class Refusals:
     by_key: Mapping[Key, tuple[Refusal, ...]]
 
     def unchanged(self, members: Mapping[str, Collection[str]], names: Mapping[str, str]) -> frozenset[Key]:
-        """Pairs of categories, (kind, category) and ('move', category, parent) that are refused as the tree is.
+        """Pairs of categories, (kind, category) and ('move', category, parent) that are refused as the tree is, and what `stay`
+        gives of failures.
 
         `members` are each category's own failures, `names` what it is called.
         """
         found = set()
         for key, refusals in self.by_key.items():
+            if _is_of_one_failure(key):
+                found.add(key)
+                continue
             if isinstance(key, frozenset):
                 now: Collection[str] = frozenset().union(*(members.get(c, ()) for c in key))
             elif key[0] == "move" or (len(key) == 2 and key[0] in SINGLE):
@@ -130,6 +136,15 @@ def keys_of(kind: str, arguments: Mapping[str, Any]) -> list[Key]:
             return []
 
 
+def stay(record_id: str, category_id: str, from_id: str) -> Key:
+    """That one failure is not to be moved to a category from the one that it is in."""
+    return ("assign", record_id, category_id, from_id)
+
+
+def _is_of_one_failure(key: Key) -> bool:
+    return isinstance(key, tuple) and len(key) == 4
+
+
 def refusals(db: Database) -> Refusals:
     """All that was rejected and stands, with categories as they are called now: what took over from one stands for it."""
     sql = """SELECT p.id, p.kind, p.arguments, p.evidence, d.verdict, d.details, d.decided_at, s.name, d.category_id
@@ -177,9 +192,10 @@ class _Decided:
             if isinstance(key, frozenset) and of_category is not None:
                 members = frozenset().union(*(of_category[c] for c in key))
             yield key, self._refusal(members, key)
+        yield from self._staying(self.members, [self.arguments.get("category_id")])
 
     def left_out(self, without: set[str], category_id: str | None) -> Iterable[tuple[Key, Refusal]]:
-        """Categories that were not merged with the others; parts that stayed in their category."""
+        """Categories that were not merged with the others; parts and failures that stayed in their category."""
         if self.kind == "merge" and category_id is not None:
             of_category = self._of_category() or dict.fromkeys(self.arguments["category_ids"], frozenset(self.members))
             merged = frozenset().union(*(members for c, members in of_category.items() if c not in without))
@@ -190,6 +206,17 @@ class _Decided:
             for part in self.arguments["parts"]:
                 if part["id"] in without:
                     yield ("part", self.arguments["category_id"]), self._refusal(part["members"], ())
+        left = [record_id for record_id in self.members if record_id in without]
+        yield from self._staying(left, [self.arguments.get("category_id"), category_id])
+
+    def _staying(self, members: Sequence[str], targets: Sequence[str | None]) -> Iterable[tuple[Key, Refusal]]:
+        """Failures that were not to leave their category for the one proposed, or for the one that a person chose instead."""
+        from_id = self.arguments.get("from_id")
+        if self.kind != "assign" or not from_id:
+            return
+        for target in sorted({target for target in targets if target}):
+            for record_id in members:
+                yield stay(record_id, target, from_id), self._refusal((record_id,), ())
 
     def _of_category(self) -> dict[str, frozenset[str]] | None:
         """Members of each category of a merge, which stand in the order of the categories; None where that is not known."""

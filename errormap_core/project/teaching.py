@@ -8,8 +8,8 @@ from typing import Any
 from sqlite_utils import Database
 
 from errormap_core.ids import now
-from errormap_core.project.proposing import NewProposal, ever_decided, save_proposals
-from errormap_core.project.runs import start_run
+from errormap_core.project.proposing import NewProposal, ever_decided, latest_propose_run, save_proposals
+from errormap_core.project.runs import end_run, start_run
 from errormap_core.sentences import Sentence, tr
 
 RUN_NAME = "Questions of the queue"
@@ -29,9 +29,9 @@ class Analysed:
 class Decided:
     """What is decided of failures, by record id.
 
-    `placed`: a person's own category; `along`: that of a group that a person accepted. `set_aside`: in a category that
-    teaches nothing (Other, Hard to Analyze). `deferred`: skipped, unsure or flagged questions. `refused`: (record,
-    category) that were said to be wrong. Ids of categories are those of the rows, to be resolved.
+    `placed`: a person's own category; `along`: that of a group that a person accepted. `set_aside`: that a person put
+    where nothing is learned of them (Other, Hard to Analyze). `deferred`: skipped, unsure or flagged questions.
+    `refused`: (record, category) that were said to be wrong. Ids of categories are those of the rows, to be resolved.
     """
 
     placed: Mapping[str, str]
@@ -78,7 +78,8 @@ def decided_failures(db: Database) -> Decided:
     aside: set[str] = set()
     for record_id, category_id, is_persons, is_reserved in db.execute(sql):
         if is_reserved:
-            aside.add(record_id)
+            if is_persons:
+                aside.add(record_id)
         else:
             (placed if is_persons else along)[record_id] = category_id
     deferred = """SELECT json_extract(p.arguments, '$.record_id') FROM decision d JOIN proposal p ON p.id = d.proposal_id
@@ -86,7 +87,10 @@ def decided_failures(db: Database) -> Decided:
     refused = """SELECT m.record_id, json_extract(p.arguments, '$.category_id') FROM decision d
         JOIN proposal p ON p.id = d.proposal_id JOIN proposal_member m ON m.proposal_id = p.id
         WHERE d.verdict = 'reject' AND json_extract(p.arguments, '$.category_id') IS NOT NULL
-            AND p.kind IN ('assign', 'place')"""
+            AND p.kind IN ('assign', 'place')
+        UNION SELECT w.value, d.category_id FROM decision d JOIN json_each(d.details, '$.without') w
+            JOIN proposal p ON p.id = d.proposal_id AND p.kind IN ('create', 'assign')
+        WHERE d.category_id IS NOT NULL AND d.verdict IN ('accept', 'edit')"""
     return Decided(
         placed=placed,
         along=along,
@@ -104,12 +108,18 @@ def proposed_groups(db: Database) -> list[ProposedGroup]:
     run = db.execute(latest).fetchone()
     if run is None:
         return []
-    sql = """SELECT p.id, d.category_id, p.arguments, m.record_id FROM run_proposal rp
+    sql = """WITH RECURSIVE shut(id) AS (
+            SELECT rp.proposal_id FROM run_proposal rp JOIN decision d ON d.proposal_id = rp.proposal_id
+                WHERE rp.run_id = :run AND d.verdict = 'reject'
+            UNION SELECT rp.proposal_id FROM run_proposal rp JOIN shut ON rp.parent_id = shut.id WHERE rp.run_id = :run)
+        SELECT p.id, d.category_id, p.arguments, m.record_id FROM run_proposal rp
         JOIN proposal p ON p.id = rp.proposal_id AND p.kind = 'create'
         LEFT JOIN decision d ON d.proposal_id = p.id JOIN proposal_member m ON m.proposal_id = p.id
-        WHERE rp.run_id = ? AND (d.verdict IS NULL OR d.verdict <> 'reject') ORDER BY rp.position, m.position"""
+        WHERE rp.run_id = :run AND p.id NOT IN (SELECT id FROM shut)
+            AND m.record_id NOT IN (SELECT value FROM json_each(d.details, '$.without'))
+        ORDER BY rp.position, m.position"""
     found: dict[str, tuple[str | None, str, list[str]]] = {}
-    for proposal_id, category_id, arguments, record_id in db.execute(sql, [run[0]]):
+    for proposal_id, category_id, arguments, record_id in db.execute(sql, {"run": run[0]}):
         if proposal_id not in found:
             found[proposal_id] = (category_id, json.loads(arguments).get("name", ""), [])
         found[proposal_id][2].append(record_id)
@@ -120,7 +130,7 @@ def answered_questions(db: Database) -> list[AnsweredQuestion]:
     """Questions that were answered, in the order of their answers."""
     sql = """SELECT p.arguments, d.category_id FROM decision d JOIN proposal p ON p.id = d.proposal_id
         WHERE p.kind = 'place' AND d.verdict IN ('accept', 'edit') AND d.category_id IS NOT NULL
-            AND json_extract(p.arguments, '$.candidates') IS NOT NULL ORDER BY d.decided_at, d.proposal_id"""
+            AND json_array_length(p.arguments, '$.candidates') > 0 ORDER BY d.decided_at, d.proposal_id"""
     found = []
     for text, category_id in db.execute(sql):
         arguments = json.loads(text)
@@ -166,3 +176,43 @@ def why_placed(name: str, share: float, n_taught: int) -> Sentence:
     return tr(
         "Likeliest in “{name}” ({share:.0%}); the answer tells about {n:,} others.", name=name, share=share, n=n_taught
     )
+
+
+# Questions that people answer without having been asked
+
+
+def analysed_ids(db: Database) -> list[str]:
+    """Ids of the failures that are analysed, ordered."""
+    return [row[0] for row in db.execute("SELECT record_id FROM failure WHERE state = 'analysed' ORDER BY record_id")]
+
+
+def add_question(db: Database, proposal_id: str, arguments: Mapping[str, Any]) -> None:
+    """Keep a question behind those of the queue's latest run, or of one made for it; to be called inside writing().
+
+    One that was asked before and left the queue comes back as it was.
+    """
+    latest = latest_propose_run(db, "queue")
+    if latest is None:
+        run_id = start_run(db, "propose", RUN_NAME, {"task": "queue"})
+        end_run(db, run_id, "finished")
+    else:
+        run_id = latest["id"]
+    db.execute(
+        """INSERT OR IGNORE INTO proposal (id, kind, arguments, evidence, score, created_at)
+        VALUES (?, 'place', ?, '{}', 0, ?)""",
+        [proposal_id, json.dumps(dict(arguments), ensure_ascii=False, sort_keys=True), now()],
+    )
+    db.execute(
+        "INSERT OR IGNORE INTO proposal_member (proposal_id, position, record_id) VALUES (?, 0, ?)",
+        [proposal_id, arguments["record_id"]],
+    )
+    db.execute(
+        """INSERT INTO run_proposal (run_id, proposal_id, position)
+        SELECT ?, ?, coalesce(max(position) + 1, 0) FROM run_proposal WHERE run_id = ?""",
+        [run_id, proposal_id, run_id],
+    )
+
+
+def withdraw_question(db: Database, proposal_id: str) -> None:
+    """Take a question that add_question() kept, and nobody decided, out of the queue; to be called inside writing()."""
+    db.execute("DELETE FROM run_proposal WHERE proposal_id = ?", [proposal_id])

@@ -1,7 +1,7 @@
 """Proposals to rename a category whose name says less than its members, and to describe one that has no description."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -33,6 +33,12 @@ WANTED = 0.5
 
 NAMED_FROM = 50
 
+AT_ONCE, COMPARED_AT_ONCE = 256, 4096
+"""Names, and categories that they are compared with, of one product: it takes 4 MiB."""
+
+ROUNDED = 1e-5
+"""A name fits other members better where it does by more than this: more than single precision leaves in doubt."""
+
 
 def labels(survey: Survey) -> Iterator[Repair]:
     forest = survey.forest
@@ -44,14 +50,10 @@ def labels(survey: Survey) -> Iterator[Repair]:
     for i in ids:
         of[i] = Counter(title.casefold() for title in _titles(survey, i))
         everywhere.update(of[i])
-    seen = survey.seen
-    leaves = np.array([i for i in ids if not forest.children[i]], np.int64)
-    for i in ids:
+    leaves = [i for i in ids if not forest.children[i]]
+    for i, own, better in _fits(survey, ids, leaves):
         survey.pause()
         node = forest.nodes[i]
-        fits = seen.members[leaves] @ seen.name[i]
-        own = float(seen.members[i] @ seen.name[i])
-        better = int(((fits > own) & (leaves != i)).sum())
         rows, near = survey.ranked(i)
         of_fifty = better * OF_CATEGORIES / max(len(leaves), 1)
         logit = (
@@ -71,6 +73,22 @@ def labels(survey: Survey) -> Iterator[Repair]:
             yield _rename(survey, i, rows, named, score, better, own, float(near[0]))
         if is_described and named.description:
             yield _describe(survey, i, rows, named)
+
+
+def _fits(survey: Survey, ids: Sequence[int], leaves: Sequence[int]) -> Iterator[tuple[int, float, int]]:
+    """Of each category its number, how well its name fits its members, and how many other leaves' members it fits better."""
+    names, members = survey.seen.name, survey.seen.members
+    compared = members[leaves].astype(np.float32)
+    for start in range(0, len(ids), AT_ONCE):
+        some = np.asarray(ids[start : start + AT_ONCE])
+        spoken = names[some]
+        own = np.einsum("ij,ij->i", members[some], spoken)
+        better = np.zeros(len(some), np.int64)
+        least = (own + ROUNDED).astype(np.float32)
+        for row in range(0, len(leaves), COMPARED_AT_ONCE):
+            survey.pause()
+            better += (compared[row : row + COMPARED_AT_ONCE] @ spoken.T.astype(np.float32) > least).sum(axis=0)
+        yield from zip(some.tolist(), own.tolist(), better.tolist(), strict=True)
 
 
 def _titles(survey: Survey, i: int) -> list[str]:

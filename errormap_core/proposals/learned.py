@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from errormap_core.embedding.encoder import Encoder
 from errormap_core.project.store import Project
+from errormap_core.project.teaching import decided_failures
 from errormap_core.proposals.queueing import Queue
-from errormap_core.tasks import driven
+from errormap_core.tasks import Cancelled, driven, never_cancelled
 
 FEWEST_PLACED = 10
 """Failures that people placed by themselves; with fewer the nearest centroid says as much."""
@@ -26,10 +27,13 @@ class Learned:
     runner_up_probability: float
 
 
-def learned_places(project: Project, encoder: Encoder, record_ids: Collection[str]) -> dict[str, Learned]:
+def learned_places(
+    project: Project, encoder: Encoder, record_ids: Collection[str], *, cancelled: Cancelled = never_cancelled
+) -> dict[str, Learned]:
     """Likely places, in categories that are there, of those of these records whose margin is large enough."""
-    queue = Queue(project, encoder)
-    found = driven(queue.predict())
+    if len(decided_failures(project.db).placed) < FEWEST_PLACED:
+        return {}
+    found = driven(Queue(project, encoder, cancelled=cancelled).predict())
     if found is None or found.n_placed < FEWEST_PLACED:
         return {}
     tree = project.tree

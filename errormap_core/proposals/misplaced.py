@@ -242,14 +242,18 @@ def strays(survey: Survey) -> Iterator[Repair]:
 def _grouped(
     survey: Survey, i: int, chosen: Ints, best: Ints, chance: Floats, gap: Floats, targets: Sequence[int]
 ) -> Iterator[Repair]:
-    """One proposal for each category that failures of category `i` are nearer to."""
+    """One proposal for each category that failures of category `i` are nearer to, without those that are to stay."""
     node = survey.forest.nodes[i]
     rows = survey.forest.rows(i)
     for row in np.unique(best[chosen]).tolist():
         target = survey.forest.nodes[targets[row]]
         if survey.is_refused("assign", target.id, node.id):
             continue
-        here = chosen[best[chosen] == row]
+        near = chosen[best[chosen] == row].tolist()
+        stays = [survey.is_refused("assign", node.members[rows[at]], target.id, node.id) for at in near]
+        here = np.array([at for at, is_staying in zip(near, stays, strict=True) if not is_staying], np.int64)
+        if not len(here):
+            continue
         here = here[np.lexsort((rows[here], -chance[here].round(9)))]
         n = len(here)
         yield Repair(

@@ -151,7 +151,8 @@ class _Proposing:
         n = len(rest)
         yield Progress("propose", 0, None, trn("Grouping {n:,} failure", "Grouping {n:,} failures", n))
         if given.settings["locked"]:
-            proposals += self._other(rest, given.failures, vectors, given)
+            far = tr("The taxonomy is locked, and they are near to no category of it.")
+            proposals += self._other(rest, given.failures, vectors, given, why=far)
             proposals += self._hard(given, vectors, junk)
             return self._write(parameters, proposals, None)
         found = clustering.cluster(
@@ -225,7 +226,7 @@ class _Proposing:
         row_of = {given.failures[row].record_id: row for row in rows}
         found = {
             record_id: place
-            for record_id, place in learned_places(self.project, self.encoder, row_of).items()
+            for record_id, place in learned_places(self.project, self.encoder, row_of, cancelled=self.cancelled).items()
             if (record_id, place.category_id) not in given.decided
         }
         self.counts["learned"] = len(found)
@@ -284,7 +285,12 @@ class _Proposing:
         return proposals, [row for i, row in enumerate(rows) if place[i] < 0]
 
     def _other(
-        self, rows: Sequence[int], failures: Sequence[Unplaced], vectors: Vectors, given: _Input
+        self,
+        rows: Sequence[int],
+        failures: Sequence[Unplaced],
+        vectors: Vectors,
+        given: _Input,
+        why: Sentence | None = None,
     ) -> Iterator[NewProposal]:
         rows = [row for row in rows if (failures[row].record_id, OTHER_ID) not in given.decided]
         self.counts["other"] = len(rows)
@@ -292,9 +298,8 @@ class _Proposing:
             yield _assign(
                 OTHER_ID,
                 [(failures[row].record_id, None) for row in rows],
-                description=tr(
-                    "They are far from every group, or in groups of fewer than {n:,}.", n=given.settings["min_size"]
-                ),
+                description=why
+                or tr("They are far from every group, or in groups of fewer than {n:,}.", n=given.settings["min_size"]),
                 cohesion=cohesion_of(vectors[list(rows)]),
             )
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from errormap_core.embedding.cache import embed, vectors_of
+from errormap_core.embedding.cache import embed, text_hash, vectors_of
 from errormap_core.embedding.encoder import Encoder
-from errormap_core.embedding.words import Words, texts_of, vectors_of_words
+from errormap_core.embedding.words import Words, says_nothing, texts_of, vectors_of_words
 from errormap_core.ids import content_id
 from errormap_core.project import teaching
-from errormap_core.project.proposing import NewProposal
+from errormap_core.project.proposing import NewProposal, cached_vectors
 from errormap_core.project.store import Project
 from errormap_core.proposals.teaching import Key, Lessons, Prediction, Teacher
 from errormap_core.proposals.worklist import AHEAD, Answer, Place, Worklist, worklist
@@ -37,6 +37,16 @@ class Predicted:
     n_placed: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """`deferred` rows are not asked about; `settled` ones a person put into Other or Hard to Analyze."""
+
+    lessons: Lessons
+    answers: list[Answer]
+    deferred: list[int]
+    settled: list[int]
+
+
 class Queue:
     """The questions of one open project. One process at a time keeps them; others read."""
 
@@ -54,15 +64,19 @@ class Queue:
         Embeddings that are missing are made first. Raises KnownError where the encoder cannot work.
         """
         yield from self._read()
-        tree = self.project.tree
-        lessons, answers, without = self._lessons()
-        has_categories = lessons.placed or lessons.groups or lessons.named
-        if self._teacher is None or not has_categories:
+        yield from self._embed_names()
+        with (
+            self.project.reading() as db
+        ):  # embedding may have taken long: decisions and tree as they are now, together
+            taught = self._taught()
+            names = {group.proposal_id: group.name for group in teaching.proposed_groups(db)}
+            names |= {category.id: category.name for category in self.project.tree}
+        if self._teacher is None or not taught.lessons.has_categories:
             return {"questions": [], "certainty": None}
         with threadpool_limits(limits=1):
-            listed = worklist(self._teacher, lessons, answers, n=n, without=without)
-        names = {group.proposal_id: group.name for group in teaching.proposed_groups(self.project.db)}
-        names |= {category.id: category.name for category in tree}
+            listed = worklist(
+                self._teacher, taught.lessons, taught.answers, n=n, without=taught.deferred, settled=taught.settled
+            )
         questions = [self._question(place, names) for place in listed.places]
         certainty = self._certainty(listed)
         with self.project.writing() as db:
@@ -78,15 +92,21 @@ class Queue:
     def predict(self) -> Generator[Progress, None, Predicted | None]:
         """Where every analysed failure belongs by what is decided; None where there is neither failure nor category."""
         yield from self._read()
-        lessons, _, _ = self._lessons()
-        if self._teacher is None or not (lessons.placed or lessons.groups or lessons.named):
+        yield from self._embed_names()
+        with self.project.reading():
+            lessons = self._taught().lessons
+        if self._teacher is None or not lessons.has_categories:
             return None
         with threadpool_limits(limits=1):
             return Predicted(self._teacher.predict(lessons), self._row, len(lessons.placed))
 
     def _read(self) -> Generator[Progress, None, None]:
         """Failures and their vectors, where they are others than before."""
-        failures = teaching.analysed_failures(self.project.db)
+        failures = [
+            failure
+            for failure in teaching.analysed_failures(self.project.db)
+            if not says_nothing(Words(failure.error_title, failure.error_summary))
+        ]
         if failures == self._failures:
             return
         words = [Words(failure.error_title, failure.error_summary) for failure in failures]
@@ -102,8 +122,8 @@ class Queue:
             with threadpool_limits(limits=1):
                 self._teacher = Teacher(vectors, n_groups=n_groups, seed=self.project.setting("proposals.seed"))
 
-    def _lessons(self) -> tuple[Lessons, list[Answer], list[int]]:
-        """What is decided, with categories as they are now; answers given; rows that are not to be asked about."""
+    def _taught(self) -> "_Taught":
+        """What is decided, with categories as they are now, and what was answered."""
         db, tree, row = self.project.db, self.project.tree, self._row
         decided = teaching.decided_failures(db)
         made = teaching.categories_of_proposals(db)
@@ -134,8 +154,12 @@ class Queue:
                 and key_of(dict(answered.candidates[0])) == tree.resolve(answered.category_id).id
             )
             answers.append(Answer(first - second, right))
-        aside = [row[key] for key in (*decided.deferred, *decided.set_aside) if key in row]
-        return lessons, answers, aside
+        return _Taught(
+            lessons,
+            answers,
+            deferred=[row[key] for key in (*decided.deferred, *decided.set_aside) if key in row],
+            settled=[row[key] for key in decided.set_aside if key in row],
+        )
 
     def _groups(self, decided: teaching.Decided) -> list[tuple[Key, NDArray[np.int64]]]:
         """Proposed groups, and what came into categories with a group: nobody looked at those failures one by one."""
@@ -153,18 +177,20 @@ class Queue:
                 groups.append((key, np.array(sorted(left), np.int64)))
         return [*groups, *((key, np.array(sorted(rows), np.int64)) for key, rows in accepted.items())]
 
+    def _embed_names(self) -> Generator[Progress, None, None]:
+        yield from embed(self.project, texts_of(self._names().values()), self.encoder, self.cancelled)
+
+    def _names(self) -> dict[str, Words]:
+        return {c.id: Words(c.name, c.description) for c in self.project.tree if c.reserved is None}
+
     def _named(self) -> dict[Key, Any]:
-        """A vector for each category from its name and description, of those whose words are embedded."""
-        tree = self.project.tree
-        categories = [category for category in tree if category.reserved is None]
-        words = [Words(category.name, category.description) for category in categories]
-        try:
-            vectors = vectors_of_words(words, lambda texts: vectors_of(self.project, texts, self.encoder))
-        except KeyError:  # new names: they are embedded, once
-            for _ in embed(self.project, texts_of(words), self.encoder, self.cancelled):
-                pass
-            vectors = vectors_of_words(words, lambda texts: vectors_of(self.project, texts, self.encoder))
-        return {category.id: vector for category, vector in zip(categories, vectors, strict=True)}
+        """A vector for each category from its name and description; none of one that was named since names were embedded."""
+        names = self._names()
+        known = self.encoder.name, [text_hash(text) for text in texts_of(names.values())]
+        there = cached_vectors(self.project.db, *known)
+        kept = {key: words for key, words in names.items() if all(text_hash(text) in there for text in words)}
+        vectors = vectors_of_words(list(kept.values()), lambda texts: vectors_of(self.project, texts, self.encoder))
+        return dict(zip(kept, vectors, strict=True))
 
     def _question(self, place: Place, names: dict[str, str]) -> NewProposal:
         record_id = self._failures[place.row].record_id

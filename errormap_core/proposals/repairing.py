@@ -29,7 +29,7 @@ from errormap_core.tasks import Cancelled, Progress, Stopped, never_cancelled
 from errormap_core.taxonomy.standing import concerned
 
 RUN_NAME = "Repair the tree"
-VERSION = 1
+VERSION = 2
 """Recorded with a run; to be counted up where other repairs are found in the same tree."""
 
 Result = dict[str, Any]

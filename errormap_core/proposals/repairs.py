@@ -56,7 +56,8 @@ def propose_repairs(
         Gives the vectors of texts, float32 of shape (n, d), of the same encoder as the members'; asked once.
     refused : collection
         What is not to be proposed: a frozenset of two category ids (a merge of the two, also within a larger one),
-        (kind, category id), or (kind, category id, parent id or the id of the category that failures are in).
+        (kind, category id), (kind, category id, parent id or the id of the category that failures are in), or
+        ('assign', failure id, category id, id of the category that it is in).
     signals, with_members, by_names
         Signals of merges (pairs.py) and their weights, for measuring.
 

@@ -62,6 +62,10 @@ class Lessons:
     refused: Collection[tuple[int, Key]] = ()
     named: Mapping[Key, Vectors] = field(default_factory=dict)
 
+    @property
+    def has_categories(self) -> bool:
+        return bool(self.placed or self.groups or self.named)
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

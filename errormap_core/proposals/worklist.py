@@ -47,8 +47,10 @@ def worklist(
     *,
     n: int = AHEAD,
     without: Collection[int] = (),
+    settled: Collection[int] = (),
 ) -> Worklist:
     """The n failures that are best asked about next. `without`: rows that are not to be asked about, as skipped ones.
+    `settled`: rows that a person put where nothing is learned of them; they are right.
 
     Raises ValueError where there is no category, proposed or not.
     """
@@ -62,12 +64,13 @@ def worklist(
         )
         for question in teacher.questions(lessons, prediction, n, without=without)
     )
-    undecided = [row for row in range(teacher.n) if row not in lessons.placed]
+    decided = {*lessons.placed, *settled}
+    undecided = [row for row in range(teacher.n) if row not in decided]
     sure = certainty(
         [answer.margin for answer in answers],
         [answer.was_right for answer in answers],
         prediction.margin[undecided],
-        n_decided=len(lessons.placed),
+        n_decided=len(decided),
         n_categories=len(prediction.keys),
     )
     return Worklist(places, prediction, sure)

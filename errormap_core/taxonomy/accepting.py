@@ -133,6 +133,18 @@ def accept_place(desk: "Desk", proposal: ProposalFacts, ruling: Ruling) -> Accep
     record_id = proposal.arguments["record_id"]
     said = AssignFailures(record_ids=(record_id,), category_id=category_id).plan(desk.draft)
     desk.n_failures += 1
+    for key in ruling.same:
+        is_category = desk.draft.tree.get(key) is not None
+        other = live_or_merged(desk.draft.tree, key).id if is_category else desk.take_for(key, category_id)
+        if other != category_id:
+            _planned(desk, MergeCategories(category_ids=(category_id, other), into=category_id))
+    if ruling.same:
+        said = trn(
+            "{said}, {n:,} other taken for the same",
+            "{said}, {n:,} others taken for the same",
+            len(ruling.same),
+            said=said,
+        )
     return Accepted(category_id, said)
 
 

@@ -196,6 +196,20 @@ class Desk:
         self._keep(proposal_id, "edit", made, {"placed": placed} if placed is not None else {"made_for_child": True})
         return made
 
+    def take_for(self, proposal_id: str, category_id: str) -> str:
+        """Take a create proposal for a category that is there, so that it makes none; the id of that it made before, if any."""
+        proposal = self.draft.facts.proposal(proposal_id)
+        if proposal.kind != "create":
+            raise KnownError(
+                tr("“{name}” is no category.", name=label(proposal, self.draft.tree)),
+                fix=tr("Choose another category."),
+            )
+        decided = self.draft.facts.row("decision", proposal_id)
+        if decided is not None and decided["category_id"] is not None:
+            return self.draft.tree.resolve(decided["category_id"]).id
+        self._keep(proposal_id, "edit", category_id, {"same_as": category_id})
+        return category_id
+
     def assign_members(self, proposal: ProposalFacts, category_id: str, *, without: tuple[str, ...]) -> None:
         """Members become assignments by the run that proposed them; those that a run placed already stay there.
 

@@ -30,6 +30,8 @@ class Ruling:
     into : of a merge, the category that stays.
     target : where a failure is placed: id of a category, or of a pending create proposal, which is then made of it alone.
         None is the first of the candidates. With `is_new`: a new category `name` below `parent_id`.
+    same : with a target, what means the same as it: categories, which are merged into it, and pending create proposals,
+        which are taken for it and make no category of their own.
     parts : of a split, what differs of its parts: {"id", "name", "description", "members"}; one with another id is added.
     is_below : of a split, whether the parts go below the category rather than beside it.
     as_is : the tree changed since this was proposed, and what still holds of it is meant.
@@ -49,6 +51,7 @@ class Ruling:
     target: str | None = None
     target_run_id: str | None = None
     is_new: bool = False
+    same: tuple[str, ...] = ()
     parts: tuple[Mapping[str, Any], ...] | None = None
     is_below: bool | None = None
     as_is: bool = False
@@ -73,4 +76,16 @@ class Ruling:
         return changed
 
 
-_CHANGING = ("name", "description", "parent_id", "at_top", "without", "into", "target", "is_new", "is_below", "as_is")
+_CHANGING = (
+    "name",
+    "description",
+    "parent_id",
+    "at_top",
+    "without",
+    "into",
+    "target",
+    "is_new",
+    "same",
+    "is_below",
+    "as_is",
+)

@@ -230,3 +230,22 @@ def test_a_merge_of_what_became_one_is_passed_over(queue: Queue) -> None:
     queue.window.session.apply(merge)
     queue.qtbot.waitUntil(lambda: queue.page.deck.get(queue.kind["merge"]) is None, timeout=3000)
     assert queue.shown == queue.kind["split"]
+
+
+def test_likely_categories_that_mean_the_same_are_marked_and_merged_with_the_answer(queue: Queue) -> None:
+    card = queue.show("place")
+    names = [candidate.name for candidate in card.candidates]
+    ids = [candidate.id for candidate in card.candidates]
+    tree = queue.project.tree
+    places = [place for place, key in enumerate(ids) if tree.get(key) is not None][:2]
+    assert len(places) == 2
+    queue.press(Qt.Key.Key_M)
+    assert "mean the same" in card.problem.text()
+    queue.press(str(places[1] + 1))
+    assert card.list.buttons[places[1]]._name() == f"= {names[places[1]]}"
+    queue.press(Qt.Key.Key_M)
+    queue.press(str(places[0] + 1))
+    assert proposal(queue.project.db, queue.kind["place"]).verdict == "edit"
+    assert queue.project.tree.resolve(ids[places[1]]).id == ids[places[0]]
+    queue.window.session.undo()
+    assert queue.project.tree.resolve(ids[places[1]]).id == ids[places[1]]

@@ -83,7 +83,7 @@ def test_proposals_stand_below_the_tree_as_such(opened: Opened) -> None:
     proposed.view.setCurrentIndex(proposed.model.index_of(ids[2]))
     assert window.session.proposal_id == ids[2]
     assert window.review.list.currentIndex().row() == 2
-    window.review.list.setCurrentIndex(window.review.model.index(0))
+    window.review.first()
     assert proposed.view.currentIndex() == proposed.model.index_of(ids[0])
     window.review.accept_all()
     assert proposed.isHidden()

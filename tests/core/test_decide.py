@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from errormap_core import cli
-from errormap_core.decide_job import FIELDS, decide_from
-from errormap_core.project import queries
+from errormap_core.decide_job import FIELDS, FIELDS_OF_KIND, decide_from
+from errormap_core.ids import content_id
+from errormap_core.project import queries, teaching
 from errormap_core.project.check import check
 from errormap_core.project.pending import KINDS, pending_proposals
+from errormap_core.project.proposing import NewProposal
 from errormap_core.project.store import Project
 from errormap_core.tasks import driven
 from errormap_core.taxonomy.operations import AddCategory, RenameCategory
@@ -60,7 +62,7 @@ def several(desk: Desk) -> tuple[list[dict[str, Any]], list[str]]:
     )
     merge = desk.merge("Sums", "Adding", "Mixed", name="Arithmetic")
     question = ask(desk, desk.ids[20], {"category_id": desk.of["Adding"]}, {"category_id": desk.of["Sums"]})
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"proposal": below, "verdict": "accept", "reason": "Clear enough."},
         {"proposal": merge, "verdict": "edit", "without": ["Mixed"], "into": desk.of["Adding"], "name": "Computation"},
         {"proposal": question, "verdict": "skip"},
@@ -139,6 +141,19 @@ BAD_LINES = [
     ('{"proposal": "{id}", "verdict": "edit", "name": "Mixed"}', "", "refused"),
     ('{"proposal": "{id}", "verdict": "edit", "name": ""}', "", "refused"),
     ("[" * 20_000, "", "broken"),
+    ("[" * 900 + "]" * 900, "", "broken"),
+    ('{"proposal": "{id}", "verdict": "edit", "name": "Sums \\ud83d"}', "name", "broken"),
+    ('{"proposal": "{id}", "verdict": "reject", "reason": "\\ud83d"}', "reason", "broken"),
+    ('{"proposal": "\\ud83d", "verdict": "accept"}', "proposal", "broken"),
+    ('{"proposal": "{id}", "verdict": "edit", "into": "\\udc00"}', "into", "broken"),
+    ('{"proposal": "{id}", "verdict": "edit", "without": ["\\udc00"]}', "without", "broken"),
+    ('{"proposal": "{id}", "verdict": "accept", "\\ud83d": "x"}', "", "broken"),
+    ('{"proposal": "{id}", "verdict": "\\ud83d"}', "verdict", "broken"),
+    ('{"proposal": "{id}", "verdict": "edit", "name": "Su\\u0000ms"}', "name", "broken"),
+    ('{"proposal": "{id}", "verdict": "accept", "name": ' + "7" * 5_000 + "}", "", "broken"),
+    ('{"proposal": "{id}", "verdict": "edit", "target": "Sums"}', "target", "broken"),
+    ('{"proposal": "{id}", "verdict": "edit", "record": "x"}', "record", "broken"),
+    ('{"record": "no such", "verdict": "skip"}', "record", "unknown"),
 ]
 
 
@@ -154,6 +169,156 @@ def test_a_line_that_cannot_be_taken_is_told_and_the_others_are_taken(
     assert result[sort] == 1
     assert (result["decided"], result["lines"]) == (1, 2)
     assert "Reading" in desk.names()
+
+
+BAD_PARTS: list[dict[str, Any]] = [
+    {"name": 7},
+    {"name": None},
+    {"name": "x\ud83d"},
+    {"name": "x\0"},
+    {"members": 5},
+    {"members": None},
+    {"members": [[1]]},
+    {"description": 5},
+    {"nmae": "x"},
+]
+
+
+@pytest.mark.parametrize("values", BAD_PARTS)
+def test_parts_of_a_wrong_type_are_told(desk: Desk, values: dict[str, Any]) -> None:
+    split = desk.propose("split", parts_of(desk, "Dates", "Units"))
+    bad = json.dumps({"proposal": split, "verdict": "edit", "parts": [{"id": "p0", **values}]})
+    good = {"proposal": split, "verdict": "edit", "parts": [{"id": "p0", "name": "Days", "description": None}]}
+    result = desk.give(bad, good)
+    assert problems(result) == [(1, "parts", "broken")]
+    assert result["edit"] == 1
+    assert {"Days", "Units"} <= set(desk.names())
+
+
+def test_fields_of_another_kind_are_told(desk: Desk) -> None:
+    of = desk.of
+    made = {
+        "create": add_proposals(desk.project, [{"name": "Logic", "records": desk.ids[15:17]}])[0],
+        "assign": desk.propose("assign", {"category_id": of["Sums"]}, desk.ids[17:19]),
+        "merge": desk.merge("Sums", "Adding"),
+        "promote": desk.propose("promote", {"category_id": of["Notation"]}),
+        "move": desk.propose("move", {"category_id": of["Notation"], "parent_id": of["Mixed"]}),
+        "split": desk.propose("split", parts_of(desk, "Dates", "Units")),
+        "rename": desk.propose("rename", {"category_id": of["Mixed"], "name": "Reading"}),
+        "describe": desk.propose("describe", {"category_id": of["Mixed"], "description": "Of several kinds."}),
+        "place": ask(desk, desk.ids[20], {"category_id": of["Adding"]}),
+    }
+    assert set(made) == set(KINDS) == set(FIELDS_OF_KIND)
+    values = {"name": "N", "description": "D", "parent": "Sums", "target": "Sums", "without": [], "into": "Sums",
+              "parts": [], "below": True, "record": desk.ids[21]}  # fmt: skip
+    for kind, proposal in made.items():
+        foreign = [name for name in values if name == "record" or name not in FIELDS_OF_KIND[kind]]
+        before = snapshot(desk.project)
+        result = desk.give(*({"proposal": proposal, "verdict": "edit", name: values[name]} for name in foreign))
+        assert problems(result) == [(n, name, "broken") for n, name in enumerate(foreign, start=1)], kind
+        assert snapshot(desk.project) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"target": "Sums", "name": "New"}, "name"),
+        ({"target": "Sums", "parent": "Mixed"}, "parent"),
+        ({"parent": "Mixed"}, "parent"),
+        ({"description": "Of what?"}, "description"),
+    ],
+)
+def test_an_answer_is_a_place_or_a_new_category(desk: Desk, values: dict[str, str], field: str) -> None:
+    question = ask(desk, desk.ids[20], {"category_id": desk.of["Adding"]})
+    assert problems(desk.give({"proposal": question, "verdict": "edit", **values})) == [(1, field, "broken")]
+
+
+# Questions that were not asked here
+
+
+def question_id(record: str) -> str:
+    return content_id("proposal", "place", record)
+
+
+def test_answers_are_taken_where_the_questions_were_not_asked(desk: Desk) -> None:
+    a, b, c, d = desk.ids[20:24]
+    lines: list[dict[str, Any]] = [
+        {"record": a, "verdict": "accept", "target": "Sums"},
+        {"proposal": question_id(b), "verdict": "edit", "name": "New", "parent": "Mixed"},
+        {"record": c, "verdict": "skip"},
+        {"record": c, "proposal": question_id(c), "verdict": "edit", "target": "Other / Notation"},
+        {"proposal": question_id(d), "verdict": "unsure"},
+    ]
+    result = desk.give(*lines)
+    assert problems(result) == []
+    assert (result["decided"], result["edit"], result["skip"], result["unsure"]) == (5, 3, 1, 1)
+    assert a in desk.held("Sums")
+    assert c in desk.held("Notation")
+    assert "Mixed / New" in desk.names()
+    before = snapshot(desk.project)
+    result = desk.again()
+    assert (result["decided"], result["already_decided"], problems(result)) == (0, 5, [])
+    assert snapshot(desk.project) == before
+    assert desk.give({"record": a, "verdict": "reject"})["contradicting"] == 1
+    for _ in range(5):
+        desk.project.undo(actor=desk.ann)
+    assert a not in desk.held("Sums")
+    assert desk.give(*lines)["decided"] == 5, "and once more after all was undone"
+
+
+def test_questions_that_were_asked_stay_as_they_are(desk: Desk) -> None:
+    a, b = desk.ids[20:22]
+    asked = ask(desk, a, {"category_id": desk.of["Adding"]})
+    result = desk.give({"record": b, "verdict": "skip"}, {"record": a, "verdict": "accept"})
+    assert problems(result) == []
+    assert a in desk.held("Adding"), "the likeliest"
+    waits = pending_proposals(desk.project.db)
+    assert [(row.id, row.kind, row.state, row.arguments["candidates"]) for row in waits] == [
+        (question_id(b), "place", "skipped", [])
+    ]
+    assert asked == question_id(a)
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "sort"),
+    [
+        ({}, "target", "broken"),
+        ({"target": "Nowhere"}, "target", "unknown"),
+        ({"name": "New", "parent": "Nowhere"}, "parent", "unknown"),
+        ({"name": "   "}, "", "refused"),
+        ({"target": "Sums", "into": "Sums"}, "into", "broken"),
+    ],
+)
+def test_an_answer_that_cannot_be_taken_leaves_no_question(
+    desk: Desk, values: dict[str, str], field: str, sort: str
+) -> None:
+    record = desk.ids[20]
+    lines = [{key: value, "verdict": "accept", **values} for key, value in
+             (("record", record), ("proposal", question_id(record)))]  # fmt: skip
+    assert problems(desk.give(*lines)) == [(1, field, sort), (2, field, sort)]
+    assert desk.waits() == []
+    assert desk.give({"record": record, "verdict": "edit", "target": "Sums"})["edit"] == 1
+
+
+def test_a_failure_that_somebody_placed_is_not_placed_again(desk: Desk) -> None:
+    assert problems(desk.give({"record": desk.ids[0], "verdict": "edit", "target": "Mixed"})) == [(1, "", "refused")]
+    assert desk.waits() == []
+
+
+def test_the_queue_goes_on_after_answers_that_it_did_not_ask_for(desk: Desk) -> None:
+    desk.give(
+        {"record": desk.ids[20], "verdict": "edit", "target": "Sums"},
+        {"record": desk.ids[21], "verdict": "skip"},
+    )
+    arguments = {"record_id": desk.ids[22], "candidates": []}
+    question = NewProposal(question_id(desk.ids[22]), "place", arguments, {}, 0.5, None, [(desk.ids[22], None)])
+    with desk.project.writing() as db:
+        teaching.save_questions(db, {"encoder": "test"}, [question], {"certainty": None})
+    result = desk.give({"record": desk.ids[23], "verdict": "edit", "target": "Mixed"})
+    assert result["edit"] == 1
+    assert question.id in desk.waits()
+    assert teaching.queue_certainty(desk.project.db) is None
+    assert desk.ids[21] in teaching.decided_failures(desk.project.db).deferred
 
 
 def test_a_last_line_without_its_end(desk: Desk) -> None:
@@ -295,3 +460,12 @@ def test_accept_all_leaves_changes_of_the_tree_to_be_looked_at(
         assert left.isdisjoint({"create"})
         assert {"merge", "split", "place"} <= left
     assert "Accepted" in capsys.readouterr().out
+
+
+def test_an_answer_may_say_which_categories_mean_the_same(desk: Desk) -> None:
+    question = ask(desk, desk.ids[20], {"category_id": desk.of["Adding"]})
+    line = {"proposal": question, "verdict": "edit", "target": desk.of["Adding"], "same": [desk.of["Mixed"]]}
+    assert problems(desk.give(line)) == []
+    assert desk.project.tree.resolve(desk.of["Mixed"]).id == desk.of["Adding"]
+    bad = {"record": desk.ids[21], "verdict": "edit", "target": desk.of["Adding"], "same": [7]}
+    assert problems(desk.give(bad)) == [(1, "same", "broken")]

@@ -17,6 +17,7 @@ import pytest
 from errormap_core.errors import KnownError
 from errormap_core.judge.analysis import schema
 from errormap_core.judge.base import Cancelled, JudgeRequest, JudgeResult, Message, RecordFailed
+from errormap_core.judge.chat import PLAIN_TEMPLATE
 from errormap_core.judge.engine import EngineDied, EngineProcess, EngineSettings
 from errormap_core.judge.llama_judge import LlamaJudge
 from errormap_core.judge.model_file import file_sha256
@@ -187,7 +188,7 @@ def test_settings_reach_the_engine(model: Path) -> None:
         for name in ("threads", "sequences", "batch", "flash", "gpu_layers"):
             assert loaded[name] == asked_for[name], name
         assert loaded["n_ctx"] == 512
-        assert loaded["chat_template"] == "plain"
+        assert loaded["chat_template"] == PLAIN_TEMPLATE
         # -1 is all of them: the largest number that llama.cpp takes, which it cuts to what the model has.
         assert loaded["gpu_layers_asked"] == 0x7FFFFFFF
         environment = psutil.Process(engine.pid).environ()
@@ -212,7 +213,7 @@ TEMPLATE = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[
     ("template", "name"),
     [
         ("", "of the model"),
-        ("none", "plain"),
+        ("none", PLAIN_TEMPLATE),
         ("chatml", "chatml of llama.cpp"),
         ("gemma", "gemma of llama.cpp"),
         (TEMPLATE, "file own.jinja"),

@@ -120,6 +120,45 @@ def test_a_move_is_refused_to_that_parent_only(bench: Bench) -> None:
     assert not remembered(bench, "move", {**move, "parent_id": bench.of["Mixed"]}, bench.held("Adding")).is_refused
 
 
+def straying(bench: Bench, *ids: str) -> str:
+    arguments = {"category_id": bench.of["Sums"], "from_id": bench.of["Mixed"]}
+    return bench.propose("assign", arguments, list(ids))
+
+
+def refused_moves(bench: Bench, *, to: str = "Sums", of: str = "Mixed") -> set[str]:
+    """The failures that are not to be moved from one category to another."""
+    kept = refusals(bench.project.db).unchanged(of_category(bench), {})
+    return {key for key in bench.ids if ("assign", key, bench.of[to], bench.of[of]) in kept}
+
+
+@pytest.mark.parametrize("verdict", ["accept", "edit"])
+def test_failures_that_were_left_out_of_a_move_are_refused_one_by_one(bench: Bench, verdict: str) -> None:
+    bench.decide(straying(bench, *bench.ids[7:11]), verdict, without=tuple(bench.ids[8:10]))
+    assert refused_moves(bench) == set(bench.ids[8:10])
+    assert refused_moves(bench, to="Adding") == refused_moves(bench, of="Adding") == set()
+    again = {"category_id": bench.of["Sums"], "from_id": bench.of["Mixed"]}
+    assert remembered(bench, "assign", again, bench.ids[11:13]).rejected_before is None, "of others nothing was said"
+    bench.project.undo(actor=bench.ann)
+    assert refusals(bench.project.db).by_key == {}
+
+
+def test_each_failure_of_a_rejected_move_is_refused(bench: Bench) -> None:
+    bench.decide(straying(bench, *bench.ids[7:10]), "reject")
+    assert refused_moves(bench) == set(bench.ids[7:10])
+    again = {"category_id": bench.of["Sums"], "from_id": bench.of["Mixed"]}
+    assert remembered(bench, "assign", again, bench.ids[10:12]).rejected_before["n_then"] == 3
+    bench.add("Twin")
+    bench.do(MergeCategories(category_ids=(bench.of["Sums"],), into=bench.of["Twin"]))
+    assert refused_moves(bench, to="Twin") == set(bench.ids[7:10])
+    bench.do(DeleteCategories(category_ids=(bench.of["Mixed"],)))
+    assert refusals(bench.project.db).by_key == {}
+
+
+def test_what_was_left_out_of_a_move_to_another_target_goes_to_neither(bench: Bench) -> None:
+    bench.decide(straying(bench, *bench.ids[7:10]), "edit", target=bench.of["Adding"], without=(bench.ids[8],))
+    assert refused_moves(bench) == refused_moves(bench, to="Adding") == {bench.ids[8]}
+
+
 def test_without_failures_the_names_are_what_it_was_about(bench: Bench) -> None:
     rename = {"category_id": bench.add("Empty"), "name": "Void"}
     key = bench.propose("rename", rename)

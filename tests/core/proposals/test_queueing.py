@@ -1,14 +1,16 @@
 """The queue of a real project: what it asks, what answers change, and what undoing them gives back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from errormap_core.embedding.encoder import SentenceEncoder
+from errormap_core.embedding.encoder import SentenceEncoder, Vectors
 from errormap_core.project import teaching
 from errormap_core.project.check import check
 from errormap_core.project.pending import proposal_list
+from errormap_core.project.proposing import proposal_members
+from errormap_core.project.schema import OTHER_ID
 from errormap_core.project.store import Project
 from errormap_core.proposals.queueing import Queue
 from errormap_core.sample.build import build_sample
@@ -102,3 +104,106 @@ def test_what_was_skipped_is_not_asked_again_and_what_was_placed_by_hand_teaches
 def test_without_categories_or_failures_nothing_is_asked(tmp_path: Path, encoder: SentenceEncoder) -> None:
     with Project.create(tmp_path / "empty.errormap") as project:
         assert driven(Queue(project, encoder).refresh()) == {"questions": [], "certainty": None}
+
+
+def test_likely_categories_that_mean_the_same_become_one_with_the_answer(
+    project: Project, encoder: SentenceEncoder
+) -> None:
+    """Proposed ones make no categories of their own then, made ones are merged; one step, undone as one."""
+    queue, actor = Queue(project, encoder), project.annotator("Ada Bee")
+    before = driven(queue.refresh())
+    one, *others = before["questions"]
+    first, second, third = (candidate["proposal_id"] for candidate in one["candidates"][:3])
+    ruling = Ruling(proposal_id=one["id"], verdict="edit", target=first, same=(second,))
+    project.apply(DecideProposals(rulings=(ruling,)), actor=actor)
+    made = teaching.categories_of_proposals(project.db)
+    assert made[first] == made[second] == made[one["id"]]
+    assert [c.name for c in project.tree if c.reserved is None] == [one["candidates"][0]["name"]]
+    assert second not in {row.id for row in proposal_list(project.db, kinds=["create"])}
+    after = driven(queue.refresh())
+    assert all(c.get("proposal_id") not in (first, second) for q in after["questions"] for c in q["candidates"])
+    project.apply(
+        DecideProposals(rulings=(Ruling(proposal_id=others[0]["id"], verdict="edit", target=third),)), actor=actor
+    )
+    assert len([c for c in project.tree if c.reserved is None]) == 2
+    last = driven(queue.refresh())["questions"][0]
+    target = made[first]
+    other = teaching.categories_of_proposals(project.db)[third]
+    ruling = Ruling(proposal_id=last["id"], verdict="edit", target=target, same=(other,))
+    project.apply(DecideProposals(rulings=(ruling,)), actor=actor)
+    assert project.tree.resolve(other).id == target
+    assert len(teaching.decided_failures(project.db).placed) == 3
+    assert check(project, replay=True) == []
+    for _ in range(3):
+        project.undo(actor=actor)
+    assert driven(queue.refresh()) == before
+    assert check(project, replay=True) == []
+
+
+class SlowEncoder:
+    """Calls `meanwhile` once, while it encodes."""
+
+    def __init__(self, encoder: SentenceEncoder, meanwhile: Callable[[], None]) -> None:
+        self._encoder, self._meanwhile = encoder, meanwhile
+        self.name, self.dim, self.threads = encoder.name, encoder.dim, encoder.threads
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        meanwhile, self._meanwhile = self._meanwhile, lambda: None
+        meanwhile()
+        return self._encoder.encode(texts)
+
+
+def test_what_people_do_while_texts_are_embedded_is_known_afterwards(
+    project: Project, encoder: SentenceEncoder
+) -> None:
+    """Another process accepts a proposal, which makes a category, while this one embeds."""
+
+    def accept() -> None:
+        with Project.open(project.path) as other:
+            first = next(row for row in proposal_list(other.db, kinds=["create"]))
+            actor = other.annotator("Bea Cee")
+            other.apply(DecideProposals(rulings=(Ruling(proposal_id=first.id, verdict="accept"),)), actor=actor)
+
+    found = driven(Queue(project, SlowEncoder(encoder, accept)).refresh())
+    assert len(found["questions"]) == 5
+    made = [category.id for category in project.tree if category.reserved is None]
+    assert len(made) == 1
+    assert made[0] in {c.get("category_id") for q in found["questions"] for c in q["candidates"]}
+
+
+def test_what_was_left_out_of_a_group_is_not_predicted_back_into_it(project: Project, encoder: SentenceEncoder) -> None:
+    actor = project.annotator("Ada Bee")
+    row = max(proposal_list(project.db, kinds=["create"]), key=lambda each: each.n_members)
+    members = [record_id for record_id, _ in proposal_members(project.db, row.id)]
+    ruling = Ruling(proposal_id=row.id, verdict="edit", without=tuple(members[:3]))
+    project.apply(DecideProposals(rulings=(ruling,)), actor=actor)
+    category_id = teaching.categories_of_proposals(project.db)[row.id]
+    found = driven(Queue(project, encoder).predict())
+    assert found is not None
+    for record_id in members[:3]:
+        best, share = found.prediction.ranked(found.row_of[record_id], 1)[0]
+        assert best != category_id
+        assert share > 0
+
+
+def test_what_a_person_puts_into_other_is_right_there_and_not_asked_about(
+    project: Project, encoder: SentenceEncoder
+) -> None:
+    actor = project.annotator("Ada Bee")
+    ids = tuple(failure.record_id for failure in teaching.analysed_failures(project.db))
+    project.apply(AssignFailures(record_ids=ids, category_id=OTHER_ID), actor=actor)
+    found = driven(Queue(project, encoder).refresh())
+    assert found["questions"] == []
+    assert found["certainty"]["right"] == found["certainty"]["n"] == len(ids)
+
+
+def test_what_stands_below_a_rejected_proposal_is_no_answer(project: Project, encoder: SentenceEncoder) -> None:
+    actor = project.annotator("Ada Bee")
+    rows = proposal_list(project.db, kinds=["create"])
+    ruled = [Ruling(proposal_id=row.id, verdict="reject") for row in rows if row.depth == 0][:3]
+    project.apply(DecideProposals(rulings=tuple(ruled)), actor=actor)
+    gone = {ruling.proposal_id for ruling in ruled}
+    found = driven(Queue(project, encoder).refresh())
+    named = {c.get("proposal_id") for q in found["questions"] for c in q["candidates"]}
+    assert named and not named & gone
+    assert not {group.proposal_id for group in teaching.proposed_groups(project.db)} & gone

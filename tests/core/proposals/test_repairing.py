@@ -222,6 +222,63 @@ def test_of_a_locked_taxonomy_only_failures_are_moved(
     assert "merge" in {row.kind for row in pending_proposals(project.db)}
 
 
+@pytest.mark.parametrize("n_left_out", [1, 2, 3])
+def test_failures_that_are_to_stay_are_not_proposed_for_the_same_move_again(
+    project: Project, encoder: SentenceEncoder, annotator: str, n_left_out: int
+) -> None:
+    """Left out of an accepted move (or, all three of them, rejected), also when others are proposed for it."""
+    made = grow(project, annotator)
+
+    def stray(run: str, titles: Sequence[str]) -> list[str]:
+        ids = add_records(project, [{"example_id": f"{run} {n}"} for n in range(len(titles))])
+        add_analyses(project, dict(zip(ids, titles, strict=True)), run=run)
+        project.apply(AssignFailures(record_ids=tuple(ids), category_id=OTHER_ID), actor=annotator)
+        return ids
+
+    def moves() -> list[ProposalRow]:
+        rows = proposal_list(project.db, kinds=["assign"])
+        return [row for row in rows if row.arguments["from_id"] == OTHER_ID]
+
+    def members(row: ProposalRow) -> set[str]:
+        return {record_id for record_id, _ in proposal_members(project.db, row.id)}
+
+    first = stray("first", ["Answers in French", "Replies in Spanish", "Switches to German"])
+    driven(repair(project, encoder))
+    (row,) = moves()
+    assert (row.arguments["category_id"], members(row)) == (made["Wrong language"], set(first))
+    if n_left_out == len(first):
+        decide(project, annotator, row.id)
+    else:
+        decide(project, annotator, row.id, "edit", without=tuple(first[:n_left_out]))
+    driven(repair(project, encoder))
+    assert moves() == []
+    if n_left_out == len(first):  # two of the three are another set of failures: its likeness is 2 of 3
+        project.apply(AssignFailures(record_ids=(first[0],), category_id=made["Arithmetic slip"]), actor=annotator)
+        driven(repair(project, encoder))
+        assert moves() == []
+    (new,) = stray("second", ["Output is not in English"])
+    driven(repair(project, encoder))
+    (row,) = moves()
+    assert members(row) == {new}
+
+
+def test_undoing_a_move_forgets_what_was_left_out_of_it(
+    project: Project, encoder: SentenceEncoder, annotator: str
+) -> None:
+    grow(project, annotator)
+    ids = add_records(project, [{"example_id": f"stray {n}"} for n in range(2)])
+    add_analyses(project, dict.fromkeys(ids, "Answers in French"), run="stray")
+    project.apply(AssignFailures(record_ids=tuple(ids), category_id=OTHER_ID), actor=annotator)
+    driven(repair(project, encoder))
+    before = [row.id for row in proposal_list(project.db, kinds=["assign"])]
+    decide(project, annotator, before[0], "edit", without=(ids[0],))
+    driven(repair(project, encoder))
+    assert proposal_list(project.db, kinds=["assign"]) == []
+    project.undo(actor=annotator)
+    driven(repair(project, encoder))
+    assert [row.id for row in proposal_list(project.db, kinds=["assign"])] == before
+
+
 def test_a_tree_without_categories_has_nothing_to_repair(project: Project, encoder: SentenceEncoder) -> None:
     result = driven(repair(project, encoder))
     assert result["run"] is None

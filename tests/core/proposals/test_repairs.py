@@ -238,6 +238,12 @@ def test_a_failure_that_is_nearer_to_another_category_is_assigned_there(encode: 
     assert found[("Safety/Harmful advice", "Format/Broken JSON")] == ("Safety/Harmful advice 4",)
     assert found[(OTHER, "Sources/Invented reference")] == ("loose",)
     assert all(repair.worth <= len(repair.members) for repair in of_kind("assign", repairs))
+    refused = {("assign", "loose", "Sources/Invented reference", OTHER), ("assign", "loose", "Units/Missing unit", OTHER),
+               ("assign", "Safety/Harmful advice 4", "Format/Broken JSON", "Reading")}  # fmt: skip
+    left = {(r.arguments["from_id"], r.arguments["category_id"]): r.members
+            for r in of_kind("assign", propose_repairs(nodes, encode, refused=refused))}  # fmt: skip
+    del found[(OTHER, "Sources/Invented reference")]
+    assert left == found, "of a failure that is refused for a move, and of that move alone"
 
 
 def test_a_category_that_holds_two_things_is_split_into_named_parts(encode: Encode) -> None:
