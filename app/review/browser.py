@@ -459,6 +459,8 @@ class QueueBrowser(QWidget):
             return
         if self.n_selected > 1 and self._current is not None:
             self._go(self._current)
+        if self.frame.card is self.frame.place and self.frame.place.is_marking:
+            self.frame.place.stop_marking()
         self.focus_list()
 
     def showEvent(self, event: QShowEvent) -> None:

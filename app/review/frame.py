@@ -183,7 +183,9 @@ class CardFrame(QWidget):
             return
         if left.arguments is None:
             then = tr("Nothing is left to accept: reject it, or skip it.")
-            if left.is_placed:
+            if self.row is not None and self.row.kind == "place":
+                then = tr("There is nothing left to answer: skip it.")
+            elif left.is_placed:
                 then = tr("Accepting it would bring nothing.")
         elif is_shown:
             then = tr("The card shows what still holds; accepting takes that.")
@@ -209,7 +211,7 @@ class CardFrame(QWidget):
             button.setText(keys.titled(title, command.id).replace("&", "&&"))
             button.setToolTip(keys.tooltip(command))
             button.setVisible(key in wanted and is_open)
-            button.setEnabled(is_open and not (self.is_gone and key in ("accept", "edit")))
+            button.setEnabled(is_open and not (self.is_gone and key in ("accept", "edit", "find", "new", "same")))
         refresh = BY_ID["review.refresh"]
         self.refresh_button.setText(keys.titled(refresh.name, refresh.id))
         self.refresh_button.setToolTip(keys.tooltip(refresh))

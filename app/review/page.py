@@ -50,6 +50,11 @@ class ReviewPage(QueueBrowser):
         row, card = self.deck.get(self._current), self.frame.card
         if row is None or card is None or row.state == "done":
             return
+        if (
+            card is self.frame.place and self.frame.place.is_marking
+        ):  # it was asked which are the same, not where it goes
+            self.frame.place.mark_same()
+            return
         left = self._standing(row)
         if left.arguments is None:
             self.frame.say_standing(left, is_shown=False)
@@ -104,16 +109,21 @@ class ReviewPage(QueueBrowser):
             self.frame.card.edit()
 
     def find_category(self) -> None:
-        if self.chosen_kind == "place":
+        if self._is_asking:
             self.frame.place.find_category()
 
     def new(self) -> None:
-        if self.chosen_kind == "place":
+        if self._is_asking:
             self.frame.place.new()
 
     def same(self) -> None:
-        if self.chosen_kind == "place":
+        if self._is_asking:
             self.frame.place.mark_same()
+
+    @property
+    def _is_asking(self) -> bool:
+        """Whether the card is a question that can be answered."""
+        return self.chosen_kind == "place" and not self.frame.is_gone
 
     def details(self) -> None:
         if self.chosen_kind == "place":
@@ -126,7 +136,7 @@ class ReviewPage(QueueBrowser):
             self._show(row)
 
     def _nth(self, n: int) -> None:
-        if self.frame.card is not None and self._current is not None:
+        if self.frame.card is not None and self._current is not None and not self.frame.is_gone:
             self.frame.card.nth(n)
 
     nth_1 = partialmethod(_nth, 1)

@@ -1,11 +1,19 @@
-"""What the cards are made of: lists of failures, headings, evidence in words, who keeps the space bar."""
+"""What the cards are made of: lists of failures, headings, evidence in words, who keeps space bar and Enter."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QAbstractItemView, QLabel, QListWidget, QListWidgetItem, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QComboBox,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QWidget,
+)
 
 from app.session import Session
 from app.theme import SUBHEADING
@@ -149,19 +157,44 @@ class Text(QLabel):
         self.setVisible(bool(str(text)))
 
 
-class _KeepsSpace(QObject):
+_ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+
+class _KeepsKeys(QObject):
+    def __init__(self, owner: QObject, enter: Callable[[], None] | None) -> None:
+        super().__init__(owner)
+        self._enter = enter
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
+        if not isinstance(event, QKeyEvent) or not self._is_own(watched, event):
             return False
-        if event.key() != Qt.Key.Key_Space or event.modifiers() != Qt.KeyboardModifier.NoModifier:
+        if event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        if event.type() == QEvent.Type.KeyPress and event.key() in _ENTER:
+            if isinstance(watched, QAbstractButton):
+                watched.click()
+            elif self._enter is not None:
+                self._enter()
+            return True
+        return False
+
+    def _is_own(self, watched: QObject, event: QKeyEvent) -> bool:
+        """Space and Enter; of a list to choose from letters too, which find an entry."""
+        plain = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier, Qt.KeyboardModifier.ShiftModifier
+        if event.modifiers() not in plain:
             return False
-        event.accept()
-        return True
+        return event.key() in (Qt.Key.Key_Space, *_ENTER) or (
+            isinstance(watched, QComboBox) and event.text().isprintable() and bool(event.text())
+        )
 
 
-def keep_space(owner: QObject, widgets: Iterable[QWidget]) -> None:
-    """Let the space bar press what has the focus, though a command of the page has that key."""
-    keeper = _KeepsSpace(owner)
+def keep_space(owner: QObject, widgets: Iterable[QWidget], *, enter: Callable[[], None] | None = None) -> None:
+    """Let the space bar and Enter press what has the focus, though commands of the page have those keys.
+
+    A list to choose from takes letters as well; `enter` is what Enter does there.
+    """
+    keeper = _KeepsKeys(owner, enter)
     for widget in widgets:
         widget.installEventFilter(keeper)
 

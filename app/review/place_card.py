@@ -130,7 +130,7 @@ class PlaceCard(Card):
             column.addWidget(widget)
         column.addStretch(1)
         self.answer.document().documentLayout().documentSizeChanged.connect(lambda _: self._fit())
-        keep_space(self, [*self.folds.values(), self.parent_of_new, add])
+        keep_space(self, [*self.folds.values(), self.parent_of_new, add], enter=self._add)
         self.restyle()
 
     def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
@@ -262,6 +262,11 @@ class PlaceCard(Card):
         self.is_marking = not self.is_marking
         self._show_same()
 
+    def stop_marking(self) -> None:
+        """Take all marks back."""
+        self.same, self.is_marking = set(), False
+        self._show_same()
+
     def _show_same(self) -> None:
         for button in self.list.buttons:
             button.mark(button.candidate.id in self.same)
@@ -321,11 +326,13 @@ class PlaceCard(Card):
             self.problem.say(f"⚠  {error}")
             return
         parent_id = self.parent_of_new.currentData() or None
-        self.decided.emit(self.accepting(is_new=True, name=name, parent_id=parent_id))
+        same = tuple(candidate.id for candidate in self.candidates if candidate.id in self.same)
+        self.decided.emit(self.accepting(is_new=True, name=name, parent_id=parent_id, same=same))
 
     def _leave(self) -> None:
         """Leave the field of a new category, which folds away."""
         self._fold_new()
+        self._show_same()
         self.left.emit()
 
     def _fold_new(self) -> None:

@@ -30,8 +30,8 @@ class Ruling:
     into : of a merge, the category that stays.
     target : where a failure is placed: id of a category, or of a pending create proposal, which is then made of it alone.
         None is the first of the candidates. With `is_new`: a new category `name` below `parent_id`.
-    same : with a target, what means the same as it: categories, which are merged into it, and pending create proposals,
-        which are taken for it and make no category of their own.
+    same : what means the same as the target or the new category: categories, which are merged into it, and pending create
+        proposals, which are taken for it and make no category of their own.
     parts : of a split, what differs of its parts: {"id", "name", "description", "members"}; one with another id is added.
     is_below : of a split, whether the parts go below the category rather than beside it.
     as_is : the tree changed since this was proposed, and what still holds of it is meant.

@@ -249,3 +249,42 @@ def test_likely_categories_that_mean_the_same_are_marked_and_merged_with_the_ans
     assert queue.project.tree.resolve(ids[places[1]]).id == ids[places[0]]
     queue.window.session.undo()
     assert queue.project.tree.resolve(ids[places[1]]).id == ids[places[1]]
+
+
+def test_enter_ends_marking_and_escape_takes_the_marks_back(queue: Queue) -> None:
+    card = queue.show("place")
+    queue.press(Qt.Key.Key_M, "2", Qt.Key.Key_Return)
+    assert proposal(queue.project.db, queue.kind["place"]).verdict is None, "it was asked which are the same"
+    assert (card.is_marking, len(card.same)) == (False, 1)
+    queue.press(Qt.Key.Key_N)
+    queue.press(Qt.Key.Key_Escape)
+    assert "taken for the one" in card.problem.text(), "a mark that counts is told"
+    queue.press(Qt.Key.Key_M, Qt.Key.Key_Escape)
+    assert (card.is_marking, len(card.same), card.problem.text()) == (False, 0, "")
+
+
+def test_a_new_category_takes_what_was_marked_in(queue: Queue) -> None:
+    card = queue.show("place")
+    ids = [candidate.id for candidate in card.candidates]
+    place = next(n for n, key in enumerate(ids) if queue.project.tree.get(key) is not None)
+    queue.press(Qt.Key.Key_M, str(place + 1), Qt.Key.Key_M, Qt.Key.Key_N)
+    for letter in "Sloppy":
+        queue.press(letter)
+    queue.press(Qt.Key.Key_Return)
+    assert queue.project.tree.resolve(ids[place]).name == "Sloppy"
+
+
+def test_enter_presses_what_has_the_focus(queue: Queue) -> None:
+    card = queue.show("place")
+    queue.press(Qt.Key.Key_N)
+    for letter in "Sloppy":
+        queue.press(letter)
+    card.parent_of_new.setFocus()
+    queue.press("u")
+    queue.press(Qt.Key.Key_Return)
+    assert proposal(queue.project.db, queue.kind["place"]).verdict == "edit"
+    assert "Sloppy" in {path.split(" / ")[-1] for path in queue.names()}
+    queue.show("merge")
+    queue.page.frame.buttons["skip"].setFocus()
+    queue.press(Qt.Key.Key_Return)
+    assert proposal(queue.project.db, queue.kind["merge"]).verdict == "skip"
