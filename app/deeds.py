@@ -198,7 +198,7 @@ class Deeds:
                 self._session.say(tr("{note}", note=result.get("note", "")))
                 self._window.review.reload()  # what was found is there when its page is shown
                 if self._window.review.n_pending:
-                    self._window.show_page("review")
+                    self.page_review()  # with the keys on the list, not on its filters
             case "score":
                 self._window.gold.show_result(result)
                 self._session.say(tr("Compared with {title}", title=result["gold"]["title"]))

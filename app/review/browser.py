@@ -122,6 +122,8 @@ class QueueBrowser(QWidget):
         whole.addWidget(middle, 1)
         filters = self.filters
         keep_space(self, [filters.kind, filters.state, filters.worth, filters.age, filters.below, self._all])
+        for box in (filters.kind, filters.state, filters.worth, filters.age):
+            box.activated.connect(lambda _: self.focus_list())  # chosen: the keys are the list's again
 
     # What commands ask
 
