@@ -68,7 +68,7 @@ class ChangeCard(Card):
     def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
         project = self.session.project
         assert project is not None
-        self.row, self.arguments = row, arguments
+        super().fill(row, arguments)
         tree, category = project.tree, self._category
         is_moving = row.kind in ("promote", "move")
         self.now_name.say(category.name)

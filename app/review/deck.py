@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from errormap_core.project.pending import WAITING, ProposalRow, State
+from errormap_core.project.pending import STATE_AFTER, WAITING, ProposalRow
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.edits import AnyEdit, Edit
 from errormap_core.taxonomy.rulings import ACCEPTING
@@ -27,16 +27,6 @@ STATE_NAMES: Mapping[str, Sentence] = {
     "skipped": tr("Skipped"),
     "flagged": tr("Flagged"),
     "done": tr("Done"),
-}
-
-_AFTER: Mapping[str | None, State] = {
-    None: "pending",
-    "skip": "skipped",
-    "unsure": "flagged",
-    "flag": "flagged",
-    "accept": "done",
-    "edit": "done",
-    "reject": "done",
 }
 
 
@@ -86,7 +76,7 @@ class Deck:
         for edit in edits:
             if isinstance(edit, Edit) and edit.table == "decision" and edit.key in self._rows:
                 verdict = None if edit.after is None else edit.after["verdict"]
-                self._rows[edit.key] = replace(self._rows[edit.key], verdict=verdict, state=_AFTER[verdict])
+                self._rows[edit.key] = replace(self._rows[edit.key], verdict=verdict, state=STATE_AFTER[verdict])
                 changed.append(edit.key)
         return changed
 

@@ -1,6 +1,7 @@
 """What deciding would touch, asked beside the window's thread; only the answer to the last question is told."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.review.looking import effect_of
 from app.session import Session
@@ -9,6 +10,7 @@ from errormap_core.project.previewing import BatchPreview, preview_batch
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.draft import Effect
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
+from errormap_core.taxonomy.tree import Tree
 
 KEY = "queue-effect"
 
@@ -29,19 +31,13 @@ class Effects:
 
     def ask(self, op: DecideProposals, then: Callable[[Effect | KnownError], None]) -> None:
         """Ask what one decision would touch."""
-        project = self._session.project
-        self.forget()
-        if project is None or not self._session.can_edit:
-            return
-        asked, tree, actor = self._n, project.tree.copy(), self._session.actor
-        self._session.reads.ask(
-            KEY,
-            lambda db: (effect_of(db, tree, op, actor=actor),),
-            lambda answer: then(answer[0]) if asked == self._n else None,
-        )
+        self._ask(lambda db, tree, actor: (effect_of(db, tree, op, actor=actor),), lambda answer: then(answer[0]))
 
     def ask_batch(self, rulings: Sequence[Ruling], then: Callable[[BatchPreview], None]) -> None:
         """Ask what several would touch together."""
+        self._ask(lambda db, tree, actor: preview_batch(db, tree, rulings, actor=actor), then)
+
+    def _ask(self, read: Callable[[Any, Tree, str], Any], then: Callable[[Any], None]) -> None:
         project = self._session.project
         self.forget()
         if project is None or not self._session.can_edit:
@@ -49,8 +45,8 @@ class Effects:
         asked, tree, actor = self._n, project.tree.copy(), self._session.actor
         self._session.reads.ask(
             KEY,
-            lambda db: preview_batch(db, tree, rulings, actor=actor),
-            lambda found: then(found) if asked == self._n else None,
+            lambda db: read(db, tree, actor),
+            lambda answer: then(answer) if asked == self._n else None,
         )
 
 

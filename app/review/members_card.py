@@ -52,7 +52,7 @@ class MembersCard(Card):
         self.description.textChanged.connect(self._on_typed)
 
     def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
-        self.row, self.arguments = row, arguments
+        super().fill(row, arguments)
         is_new = row.kind == "create"
         self.form.setVisible(is_new)
         for field in (self.name, self.description):

@@ -39,7 +39,7 @@ class MergeCard(Card):
     def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
         project = self.session.project
         assert project is not None
-        self.row, self.arguments = row, arguments
+        super().fill(row, arguments)
         ids = list(arguments["category_ids"])
         keys = [self.session.keys.text(f"review.nth_{n}") for n in range(1, min(9, len(ids)) + 1)]
         self.sides.show_categories(ids, into=arguments["into"], typical=self._typical(row, ids), keys=keys)

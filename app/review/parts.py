@@ -44,11 +44,12 @@ class Card(QWidget):
 
     def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
         """Show a proposal; `arguments` are those that hold in the tree as it is."""
-        raise NotImplementedError
+        self.row, self.arguments = row, arguments
 
     def ruling(self) -> Ruling:
-        """Accepting what the card shows. Raises KnownError where something is missing that only a person can say."""
-        raise NotImplementedError
+        """Accepting what the card shows, here just as it is proposed. Raises KnownError where something is missing that
+        only a person can say."""
+        return self.accepting()
 
     def edit(self) -> None:
         """Put the focus where something can be changed."""

@@ -136,7 +136,7 @@ class PlaceCard(Card):
     def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
         project = self.session.project
         assert project is not None
-        self.row, self.arguments = row, arguments
+        super().fill(row, arguments)
         self._fold_new()
         try:
             self.detail = record_detail(project.reader, arguments["record_id"])

@@ -105,7 +105,7 @@ class SplitCard(Card):
         column.addWidget(self.below)
 
     def fill(self, row: ProposalRow, arguments: Mapping[str, Any]) -> None:
-        self.row, self.arguments = row, arguments
+        super().fill(row, arguments)
         inner = QWidget(self)
         sides = QHBoxLayout(inner)
         sides.setContentsMargins(0, 0, 0, 0)

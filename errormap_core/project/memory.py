@@ -15,6 +15,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from errormap_core.project.proposing import proposal_members
+from errormap_core.sentences import Sentence, trn
 from errormap_core.taxonomy.standing import kind_of
 
 Key = frozenset[str] | tuple[str, ...]
@@ -171,6 +172,18 @@ def refusals(db: Database) -> Refusals:
             if now is not None:
                 found.setdefault(now, []).append(refusal)
     return Refusals({about: tuple(each) for about, each in found.items()})
+
+
+def with_rejected(said: Sentence, n: int) -> Sentence:
+    """What was proposed, and how many more were not because they were rejected before."""
+    if not n:
+        return said
+    return trn(
+        "{said} {n:,} more was rejected before, and has hardly changed.",
+        "{said} {n:,} more were rejected before, and have hardly changed.",
+        n,
+        said=said,
+    )
 
 
 @dataclass(frozen=True, slots=True)

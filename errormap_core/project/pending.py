@@ -241,7 +241,7 @@ def _latest_runs(db: Database) -> list[str]:
 
 
 def _decided_elsewhere(db: Database, states: Collection[State]) -> Iterator[_Listed]:
-    verdicts = [v for v, state in _STATES.items() if state in states]
+    verdicts = [v for v, state in STATE_AFTER.items() if state in states]
     if not verdicts:
         return
     sql = """SELECT proposal_id FROM decision WHERE verdict IN (SELECT value FROM json_each(?))
@@ -278,7 +278,7 @@ def _in_tree_order(listed: Iterable[_Listed]) -> list[_Listed]:
     return found
 
 
-_STATES: Mapping[str | None, State] = {
+STATE_AFTER: Mapping[str | None, State] = {
     None: "pending",
     "skip": "skipped",
     "unsure": "flagged",
@@ -287,6 +287,7 @@ _STATES: Mapping[str | None, State] = {
     "edit": "done",
     "reject": "done",
 }
+"""The state of a proposal by the verdict on it."""
 
 _SQL = f"""SELECT p.id, p.kind, p.arguments, p.evidence, p.score, p.created_at, rp.parent_id, d.verdict, {TASK},
         (SELECT coalesce(max(m.position) + 1, 0) FROM proposal_member m WHERE m.proposal_id = p.id),
@@ -344,7 +345,7 @@ def _listed(row: Sequence[Any], arguments: dict[str, Any], names: Mapping[str, s
             evidence=evidence,
             verdict=verdict,
             depth=0,
-            state=_STATES[verdict],
+            state=STATE_AFTER[verdict],
             worth=float(score * n_members if worth is None else worth),
             why=None if why is None else Sentence.from_json(why),
             category_ids=tuple(categories),

@@ -134,8 +134,7 @@ def _rename(
             name_similarity=own,
             typical_similarity=typical,
             better_elsewhere=better,
-            typical=rows[:N_TYPICAL].tolist(),
-            doubtful=rows[N_TYPICAL:][-N_DOUBTFUL:][::-1].tolist(),
+            **_examples(rows),
         ),
     )
 
@@ -151,7 +150,11 @@ def _describe(survey: Survey, i: int, rows: Ints, named: Naming) -> Repair:
         evidence=said(
             tr("“{name}” has no description.", name=node.name),
             n_members=len(node.members),
-            typical=rows[:N_TYPICAL].tolist(),
-            doubtful=rows[N_TYPICAL:][-N_DOUBTFUL:][::-1].tolist(),
+            **_examples(rows),
         ),
     )
+
+
+def _examples(rows: Ints) -> dict[str, list[int]]:
+    """Places of the most typical and of the most doubtful members, of rows with the most typical first."""
+    return {"typical": rows[:N_TYPICAL].tolist(), "doubtful": rows[N_TYPICAL:][-N_DOUBTFUL:][::-1].tolist()}

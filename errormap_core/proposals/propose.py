@@ -22,7 +22,7 @@ from errormap_core.judge.base import Cancelled as JudgeCancelled
 from errormap_core.judge.base import Judge
 from errormap_core.project import proposing
 from errormap_core.project.lease import project_lease
-from errormap_core.project.memory import Refusals, refusals
+from errormap_core.project.memory import Refusals, refusals, with_rejected
 from errormap_core.project.proposing import NewProposal, Unplaced
 from errormap_core.project.runs import end_run, find_run, start_run
 from errormap_core.project.schema import HARD_ID, OTHER_ID
@@ -416,13 +416,7 @@ class _Proposing:
                 self.counts["junk"],
                 said=said,
             )
-        if self.counts["rejected_before"]:
-            said = trn(
-                "{said} {n:,} more was rejected before, and has hardly changed.",
-                "{said} {n:,} more were rejected before, and have hardly changed.",
-                self.counts["rejected_before"],
-                said=said,
-            )
+        said = with_rejected(said, self.counts["rejected_before"])
         if self.counts["named_by_members_instead"]:
             said = trn(
                 "{said} {n:,} name comes from members, because the judge gave none that could be used.",

@@ -18,7 +18,7 @@ from errormap_core.embedding.words import RECIPE, Words, texts_of, vectors_of_wo
 from errormap_core.ids import content_id
 from errormap_core.project import proposing
 from errormap_core.project.lease import project_lease
-from errormap_core.project.memory import Refusals, refusals
+from errormap_core.project.memory import Refusals, refusals, with_rejected
 from errormap_core.project.proposing import NewProposal, Placed
 from errormap_core.project.runs import end_run, find_run, start_run
 from errormap_core.project.store import Project
@@ -261,14 +261,7 @@ class _Repairing:
             said = tr("No repair of the tree is proposed.")
         else:
             said = trn("{n:,} repair of the tree is proposed.", "{n:,} repairs of the tree are proposed.", n)
-        if self.counts["rejected_before"]:
-            said = trn(
-                "{said} {n:,} was rejected before, and has hardly changed.",
-                "{said} {n:,} were rejected before, and have hardly changed.",
-                self.counts["rejected_before"],
-                said=said,
-            )
-        return said
+        return with_rejected(said, self.counts["rejected_before"])
 
     def _stop_if_asked(self) -> None:
         if self.cancelled():

@@ -38,8 +38,7 @@ def test_an_embedded_model_that_is_not_installed_is_told(monkeypatch: pytest.Mon
 
 
 def test_gemma_is_put_together_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if catalogue.gemma_path() is None:
-        pytest.skip("Gemma's package is not installed")
+    assert catalogue.gemma_path() is not None, "Gemma is among the packages of development: make set-up-dev"
     monkeypatch.setattr(catalogue, "_put_together", lambda parts, target: made.append(len(parts)))
     monkeypatch.setenv("HOME", str(tmp_path))
     made: list[int] = []

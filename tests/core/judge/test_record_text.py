@@ -27,8 +27,7 @@ def test_texts_of_tokens_are_cut_behind_their_first_letter() -> None:
 def test_no_token_of_a_model_that_is_a_mark_comes_out_of_record_text() -> None:
     """Gemma has 73 of them, '<table>' and '</s>' for example; '<mask>' is a control token there."""
     path = gemma_path()
-    if path is None:
-        pytest.skip("Gemma is not installed")
+    assert path is not None, "Gemma is among the packages of development: make set-up-dev"
     model = Model(str(path), PLACEMENT, log=lambda: "")
     try:
         text = "See <table> and </s>, <unused7> and <mask>; a < b."
