@@ -112,7 +112,8 @@ class Annotator:
         ranked = [self._now(key) for key, _ in listed.prediction.ranked(row, len(listed.prediction.keys))]
         ranked = list(dict.fromkeys([*ranked, *(key for key in self._known if self._now(key) == key)]))
         same = [key for key in ranked if key in self._known and self._meaning[key] == label]
-        self._answers.append(Answer(float(listed.prediction.margin[row]), bool(same) and ranked[0] in same))
+        margin, best = float(listed.prediction.margin[row]), listed.prediction.ranked(row, 1)[0][0]
+        self._answers.append(Answer(margin, bool(same) and ranked[0] in same, best))
         self.decisions += 1
         if not same:
             self.n_new += 1

@@ -149,11 +149,10 @@ class Queue:
         answers = []
         for answered in teaching.answered_questions(db):
             first, second = ([c["probability"] for c in answered.candidates] + [0.0, 0.0])[:2]
-            right = (
-                bool(answered.candidates)
-                and key_of(dict(answered.candidates[0])) == tree.resolve(answered.category_id).id
-            )
-            answers.append(Answer(first - second, right))
+            best = dict(answered.candidates[0])
+            predicted = key_of(best) or best.get("proposal_id")
+            right = predicted == tree.resolve(answered.category_id).id
+            answers.append(Answer(first - second, right, predicted))
         return _Taught(
             lessons,
             answers,

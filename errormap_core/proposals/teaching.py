@@ -205,6 +205,12 @@ class Teacher:
             nearest = np.maximum(nearest, self._near[place])
         return found
 
+    def unread(self, lessons: Lessons) -> frozenset[Key]:
+        """Proposed groups that nothing was placed in, where nearly everything is placed elsewhere: nobody reads them, so what
+        is named anew may well mean what they do."""
+        placed = {int(self._point_of[row]): key for row, key in lessons.placed.items()}
+        return _unread(placed.values(), [key for key, _ in lessons.groups])
+
     def _taught(self, lessons: Lessons) -> _Taught:
         """About points, and without groups whose failures were placed elsewhere, where that is how nearly all were placed.
 
@@ -213,11 +219,8 @@ class Teacher:
         point = self._point_of
         placed = {int(point[row]): key for row, key in lessons.placed.items()}
         groups = [(key, np.unique(point[rows])) for key, rows in lessons.groups]
-        proposed = {key for key, _ in groups}
-        n_into = sum(key in proposed for key in placed.values())
-        if len(placed) >= FEWEST_TO_DOUBT and n_into < TRUSTED * len(placed):
-            into = set(placed.values())
-            groups = [(key, own) for key, own in groups if key in into or not placed.keys() & set(own.tolist())]
+        unread = _unread(placed.values(), [key for key, _ in groups])
+        groups = [(key, own) for key, own in groups if key not in unread or not placed.keys() & set(own.tolist())]
         return _Taught(
             placed=placed,
             groups=groups,
@@ -289,3 +292,10 @@ class Teacher:
             own = probability[rows, number[key]]
             behind = own < top
             probability[rows[behind], number[key]] = top[behind] * np.float32(1.0001)
+
+
+def _unread(placed: Collection[Key], groups: Collection[Key]) -> frozenset[Key]:
+    into, proposed = set(placed), set(groups)
+    if len(placed) < FEWEST_TO_DOUBT or sum(key in proposed for key in placed) >= TRUSTED * len(placed):
+        return frozenset()
+    return frozenset(key for key in groups if key not in into)

@@ -15,10 +15,11 @@ AHEAD = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answered question: the margin of the prediction before it, and whether that was right."""
+    """An answered question: the margin of the prediction before it, whether that was right, and what was predicted."""
 
     margin: float
     was_right: bool
+    predicted: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,11 @@ def worklist(
     )
     decided = {*lessons.placed, *settled}
     undecided = [row for row in range(teacher.n) if row not in decided]
+    unread = teacher.unread(lessons)
+    telling = [answer for answer in answers if answer.was_right or answer.predicted not in unread]
     sure = certainty(
-        [answer.margin for answer in answers],
-        [answer.was_right for answer in answers],
+        [answer.margin for answer in telling],
+        [answer.was_right for answer in telling],
         prediction.margin[undecided],
         n_decided=len(decided),
         n_categories=len(prediction.keys),

@@ -68,6 +68,21 @@ def test_names_that_nobody_read_lose_their_say() -> None:
     assert [found.keys[best] for best in found.best[truth == 3]] == ["mine 3"] * 20
 
 
+def test_a_new_name_for_a_group_that_nobody_reads_does_not_say_that_the_prediction_was_wrong() -> None:
+    vectors, truth = islands([20] * 12)
+    groups = [(f"proposed {island}", np.flatnonzero(truth == island)) for island in range(12)]
+    placed = {int(rows[0]): f"mine {n}" for n, (_, rows) in enumerate(groups[:11])}
+    teacher = Teacher(vectors, n_groups=12)
+    unread = [Answer(0.9, False, f"proposed {n}") for n in range(11)]
+    elsewhere = [Answer(0.9, False, f"mine {n}") for n in range(11)]
+    unnamed = Lessons(placed=placed, groups=groups)
+    nothing = worklist(teacher, unnamed, []).certainty
+    assert worklist(teacher, unnamed, unread).certainty == nothing
+    assert worklist(teacher, unnamed, elsewhere).certainty.right < nothing.right
+    read = Lessons(placed={row: key.replace("mine", "proposed") for row, key in placed.items()}, groups=groups)
+    assert worklist(teacher, read, unread).certainty.right < worklist(teacher, read, []).certainty.right
+
+
 def test_what_is_said_of_one_holds_for_all_that_say_the_same() -> None:
     vectors, _ = islands([20, 20])
     many = np.concatenate([vectors, np.repeat(vectors[:1], 500, axis=0)])
