@@ -71,7 +71,8 @@ class Annotator:
     marks: list[Mark] = field(default_factory=list)
 
     def work(self, marks: Sequence[int], *, teacher: Teacher | None = None) -> list[Mark]:
-        """Answer until the last of `marks` (numbers of decisions); how things stood at the beginning and at each."""
+        """Answer until the last of `marks` (numbers of decisions), or until all is placed; how things stood at the beginning and
+        at each."""
         self._teacher = teacher or Teacher(self.vectors, n_groups=len(self.leaves), seed=self.seed)
         self._rng = np.random.default_rng(self.seed + 1)
         self._meaning: dict[Key, int] = {
@@ -85,7 +86,10 @@ class Annotator:
         for mark in marks:
             while self.decisions < mark:
                 listed = self._list()
-                for place in self._questions(listed):
+                questions = self._questions(listed)
+                if not questions:  # everything is placed
+                    break
+                for place in questions:
                     if self.decisions < mark:
                         self._answer(place, listed)
             self._mark(self._list())

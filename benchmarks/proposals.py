@@ -107,14 +107,13 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
         work("curve_unread", reads=False)
         runs["curve_skewed"] = []
         unaided_skewed = []
-        for seed in range(args.seeds):
-            rows = skewed(truth, seed=seed)
+        parts = [skewed(truth, seed=seed) for seed in range(args.seeds)]
+        within = [mark for mark in marks if mark < min(map(len, parts))]
+        for seed, rows in enumerate(parts):
             own, own_truth = vectors[rows], np.unique(truth[rows], return_inverse=True)[1].astype(np.int64)
             leaves = leaf_groups(cluster(own, seed=seed))
             unaided_skewed.append((accuracy(_labels(leaves, len(rows)), own_truth), len(leaves), len(rows)))
-            runs["curve_skewed"].append(
-                Annotator(own, own_truth, leaves, seed=seed).work([m for m in marks if m < len(rows)])
-            )
+            runs["curve_skewed"].append(Annotator(own, own_truth, leaves, seed=seed).work(within))
         _show("curve_skewed", runs["curve_skewed"])
         result["skewed"] = dict(zip(("acc", "k", "n"), map(_mean, zip(*unaided_skewed, strict=True)), strict=True))
     if args.tune:
@@ -176,6 +175,10 @@ def read(path: Path, text: str, label: str) -> tuple[list[str], list[str]]:
         raise KnownError(
             tr("The data cannot be read ({reason}).", reason=error.strerror), where=str(path), fix=tr("Check the name.")
         ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise KnownError(
+            tr("The data are no CSV in UTF-8 ({reason}).", reason=error), where=str(path), fix=tr("Save them as one.")
+        ) from error
     for column in (text, label):
         if not rows or column not in rows[0]:
             raise KnownError(
@@ -183,6 +186,10 @@ def read(path: Path, text: str, label: str) -> tuple[list[str], list[str]]:
                 where=str(path),
                 fix=tr("Name the columns with --text and --label."),
             )
+    if len(rows) < 2:
+        raise KnownError(
+            tr("One text alone makes no categories."), where=str(path), fix=tr("Name data of two texts or more.")
+        )
     return [row[text] or "" for row in rows], [row[label] or "" for row in rows]
 
 
