@@ -28,6 +28,7 @@ class Context:
     proposal_kind: str = ""
     can_decide: bool = False
     n_selected: int = 0
+    has_edit: bool = False
     undo: str = ""
     redo: str = ""
     is_judging: bool = False
@@ -91,8 +92,16 @@ def editable_card(c: Context) -> bool:
     return no_question(c) and c.n_selected < 2
 
 
+def one_card(c: Context) -> bool:
+    return reviewing(c) and c.has_proposal and c.n_selected < 2
+
+
 def with_digits(c: Context) -> bool:
     return proposal(c) and c.n_selected < 2 and c.proposal_kind in ("place", "merge", "split", "create", "assign")
+
+
+def splitting(c: Context) -> bool:
+    return one_card(c) and proposal(c) and c.proposal_kind == "split"
 
 
 def reviewing(c: Context) -> bool:
@@ -222,7 +231,20 @@ COMMANDS: tuple[Command, ...] = (
     Command("review.details", tr("Show the next &detail"), "review.details", tr("Question, reference, correct answers: one after the other"), "review",
             ("Space",), lambda c: reviewing(c) and c.proposal_kind == "place", "", ("review",), "review"),
     Command("review.refresh", tr("Refres&h"), "review.refresh", tr("Show the proposal as it would be in the tree as it is now"), "review", ("R",),
-            editable_card, "arrow-clockwise", ("review",), "review"),
+            one_card, "arrow-clockwise", ("review",), "review"),
+    Command("review.drop", tr("&Drop the edit"), "review.drop_edit", tr("Show it as it is proposed, without what you changed on its card"), "review",
+            ("D",), lambda c: proposal(c) and c.has_edit and c.n_selected < 2, "eraser", ("review",), "review"),
+    Command("review.part_next", tr("Ne&xt part"), "review.part_next", tr("Move the selected failures of a split into the next part"),
+            "review", ("Ctrl+Right",), splitting, on="review", submenu=tr("Move in a spl&it")),
+    Command("review.part_previous", tr("&Part before"), "review.part_previous",
+            tr("Move the selected failures of a split into the part before"), "review", ("Ctrl+Left",), splitting, on="review",
+            submenu=tr("Move in a spl&it")),
+    Command("review.part_new", tr("&New part"), "review.part_new", tr("Make a new part of the selected failures of a split"), "review",
+            ("Ctrl+Shift+Right",), splitting, on="review", submenu=tr("Move in a spl&it")),
+    Command("review.part_back", tr("&Back"), "review.part_back", tr("Let the selected failures of a split stay in the category"), "review",
+            ("Ctrl+Shift+Left",), splitting, on="review", submenu=tr("Move in a spl&it")),
+    Command("review.filter", tr("Fil&ter the list"), "review.filter", tr("Choose what the list shows: kinds first, Tab goes to states, worth, age"),
+            "review", ("T",), reviewing, "funnel", on="review"),
     Command("review.next", tr("Ne&xt proposal"), "review.next", tr("Show the next one; this one is not decided"), "review", ("J",), reviewing,
             "caret-down", on="review", starts_group=True),
     Command("review.previous", tr("&Previous proposal"), "review.previous", tr("Show the one before"), "review", ("K",), reviewing, "caret-up",

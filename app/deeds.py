@@ -134,7 +134,11 @@ class Deeds:
             self._session.failed.emit(
                 KnownError(
                     tr("{n:,} failures are too many to go before all others.", n=len(wanted)),
-                    fix=tr("Select at most {most:,}, or run the judge (Ctrl+J).", most=MOST_NOW),
+                    fix=tr(
+                        "Select at most {most:,}, or run the judge{key}.",
+                        most=MOST_NOW,
+                        key=self._session.keys.bracketed("judge.run"),
+                    ),
                 )
             )
             return
@@ -196,9 +200,7 @@ class Deeds:
                 self._session.say(_judged(result))
             case "propose" | "classify":
                 self._session.say(tr("{note}", note=result.get("note", "")))
-                self._window.review.reload()  # what was found is there when its page is shown
-                if self._window.review.n_pending:
-                    self.page_review()  # with the keys on the list, not on its filters
+                self._window.session.queue.ask(self._show_found)
             case "score":
                 self._window.gold.show_result(result)
                 self._session.say(tr("Compared with {title}", title=result["gold"]["title"]))
@@ -207,6 +209,11 @@ class Deeds:
                 self._session.say(tr("Compared"))
             case "export":
                 self._session.say(tr("Wrote {path}", path=result["path"]))
+
+    def _show_found(self) -> None:
+        """What was found is there when its page is shown, with the keys on the list rather than on its filters."""
+        if self._window.review.n_pending:
+            self.page_review()
 
     def on_job_failed(self, job: Job) -> None:
         """Let a page that waits for a job know that nothing comes."""

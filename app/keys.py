@@ -1,6 +1,6 @@
 """Which keys the commands have: those of the table, or those that the user gave them instead."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QKeySequence
@@ -12,7 +12,8 @@ from errormap_core.settings import UserSettings
 
 SETTING = "keys"
 
-_SIGNS = {"Return": "⏎", "Enter": "⏎", "Ctrl+Return": "Ctrl+⏎"}
+_SIGNS = {"Return": "⏎", "Enter": "⏎", "Left": "←", "Right": "→", "Up": "↑", "Down": "↓"}
+"""Keys that have a sign of their own, also behind Ctrl and the like."""
 
 
 class KeyMap(QObject):
@@ -49,6 +50,21 @@ class KeyMap(QObject):
         """A button's text with its key: 'Accept  ⏎'."""
         key = self.text(command_id)
         return f"{title}  {key}" if key else str(title)
+
+    def hinted(self, sentence: object, command_id: str) -> str:
+        """A tooltip with the key behind it: 'Take back this step (Ctrl+Z)'."""
+        return f"{sentence}{self.bracketed(command_id)}"
+
+    def bracketed(self, command_id: str) -> str:
+        """The key as sentences take it in: ' (Ctrl+Z)'; '' where there is none."""
+        key = self.text(command_id)
+        return f" ({key})" if key else ""
+
+    def follow(self, say: Callable[[], object]) -> None:
+        """Have something said that has keys in it, now and whenever a command gets others. For what lives as long as the
+        window; a method of a QObject is let go with it."""
+        say()
+        self.changed.connect(say)
 
     def all_text(self, command: Command) -> str:
         """All its keys in the form of this system."""
@@ -104,8 +120,13 @@ def shares_place(a: Command, b: Command) -> bool:
 
 
 def key_text(key: str) -> str:
-    """A key in the form of this system, with a sign for Enter."""
-    return _SIGNS.get(key, QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText))
+    """A key in the form of this system, with signs for Enter and the arrows."""
+    last = key.rpartition("+")[2]
+    shown = QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+    if last not in _SIGNS:
+        return shown
+    plain = QKeySequence(last).toString(QKeySequence.SequenceFormat.NativeText)
+    return shown.removesuffix(plain) + _SIGNS[last]
 
 
 def _begins(a: QKeySequence, b: QKeySequence) -> bool:

@@ -1,5 +1,7 @@
 """Reading a project beside the window's thread: what takes long in a large project while machines write into it."""
 
+import queue
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +24,7 @@ class Reads(QObject):
     after `close`.
     """
 
-    _read = Signal(int, str, object, float)  # session of reading, key, answer, seconds it took
+    _came = Signal()  # an answer
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -31,13 +33,19 @@ class Reads(QObject):
         self._asked: dict[str, Callable[[Any], None]] = {}  # under way, and who waits for it
         self._next: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {}
         self._resting: dict[str, QTimer] = {}
-        self._read.connect(self._on_read)
+        self._answers: queue.SimpleQueue[tuple[int, str, Any, float]] = queue.SimpleQueue()
+        self._came.connect(self._take_next)
 
     def open(self, path: Path) -> None:
         """Read this project from now on."""
         self.close()
         session = self._session
-        self._thread = ReadThread(path, lambda key, answer, seconds: self._read.emit(session, key, answer, seconds))
+
+        def tell(key: str, answer: Any, seconds: float) -> None:
+            self._answers.put((session, key, answer, seconds))
+            self._came.emit()
+
+        self._thread = ReadThread(path, tell)
 
     def close(self) -> None:
         """Read no more; waits for what is being read, so that the project can be closed."""
@@ -52,6 +60,11 @@ class Reads(QObject):
             self._thread.close()
             self._thread = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is being read, or waits to be read once more."""
+        return bool(self._asked or self._next)
+
     def ask(self, key: str, read: Callable[[Any], _T], then: Callable[[_T], None]) -> None:
         """Have `read` answered with a connection to the project, and `then` called with the answer."""
         if self._thread is None:
@@ -61,6 +74,20 @@ class Reads(QObject):
             return
         self._asked[key] = then
         self._thread.ask(key, read)
+
+    def settle(self, seconds: float) -> None:
+        """Wait for what was asked, but no longer than this: what is read so fast is there at once, and nothing flickers."""
+        until = time.monotonic() + seconds
+        while self._asked and (left := until - time.monotonic()) > 0:
+            try:
+                answer = self._answers.get(timeout=left)
+            except queue.Empty:
+                return
+            self._on_read(*answer)
+
+    def _take_next(self) -> None:
+        if not self._answers.empty():
+            self._on_read(*self._answers.get())
 
     def _on_read(self, session: int, key: str, answer: Any, seconds: float) -> None:
         if session != self._session or key not in self._asked:

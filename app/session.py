@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.keys import KeyMap
+from app.queue_reading import QueueReads
 from app.reading import Reads
 from app.tasks.runner import Job, TaskRunner
 from app.theme import Theme
@@ -25,6 +26,9 @@ from errormap_core.taxonomy.operations import Operation
 POLL_MS = 500
 BEAT_S = 60
 MOST_RECENT = 10
+
+AT_ONCE_S = 0.04
+"""A project that is opened waits so long for its lists, so that those of a small one are there with the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Session(QObject):
     closed = Signal()
     changed = Signal(object)  # Change: a step was taken, here or elsewhere
     machine_changed = Signal(object)  # MachineChange: machines added rows
-    counted = Signal(object, dict)  # Totals and failures by category: as they are after machines wrote analyses
+    counted = Signal(object, dict)  # Totals and failures by category: as they are now, read beside the window's thread
     scope_changed = Signal(object)  # Scope
     record_selected = Signal(object)  # str or None
     failures_selected = Signal(list)  # ids selected in the list
@@ -66,6 +70,7 @@ class Session(QObject):
         self.proposal_id: str | None = None
         self.tasks = TaskRunner(self)
         self.reads = Reads(self)
+        self.queue = QueueReads(self)
         self._lease: Lease | None = None
         self._beaten = time.monotonic()
         self._is_lost = False
@@ -87,16 +92,16 @@ class Session(QObject):
         """Whether another project may take the place of this one: not while work runs on it."""
         if self.project is None or not self.tasks.running():
             return True
-        self.failed.emit(KnownError(tr("Work is running on this project."), fix=tr("Stop it first (Ctrl+.), or wait.")))
+        fix = tr("Stop it first{key}, or wait.", key=self.keys.bracketed("judge.stop"))
+        self.failed.emit(KnownError(tr("Work is running on this project."), fix=fix))
         return False
 
     def start(self, kind: str, arguments: Sequence[str]) -> Job | None:
         """Start long work; that work of this kind is running already is told."""
         job = self.tasks.start(kind, arguments)
         if job is None:
-            self.failed.emit(
-                KnownError(tr("Work of this kind is running already."), fix=tr("Wait for it, or stop it (Ctrl+.)."))
-            )
+            fix = tr("Wait for it, or stop it{key}.", key=self.keys.bracketed("judge.stop"))
+            self.failed.emit(KnownError(tr("Work of this kind is running already."), fix=fix))
         return job
 
     def create(self, path: Path) -> bool:
@@ -147,7 +152,9 @@ class Session(QObject):
                 tr("Brought up to date; a copy of the file as it was is kept: {name}", name=project.backup.name), False
             )
         self.select_record(None)
+        self._count()
         self.opened.emit()
+        self.reads.settle(AT_ONCE_S)
         self.context_changed.emit()
         return True
 
@@ -231,15 +238,15 @@ class Session(QObject):
     def _on_change(self, change: Change | MachineChange) -> None:
         if isinstance(change, MachineChange):
             self.machine_changed.emit(change)
-            if change.is_quiet:
-                self.reads.ask(
-                    "counts", lambda db: (totals(db), own_counts(db)), lambda found: self.counted.emit(*found)
-                )
         else:
             self.changed.emit(change)
             if change.is_own:
                 self.told.emit(change.summary, change.undo_of is None)
+        self._count()
         self.context_changed.emit()
+
+    def _count(self) -> None:
+        self.reads.ask("counts", lambda db: (totals(db), own_counts(db)), lambda found: self.counted.emit(*found))
 
     # Selection
 

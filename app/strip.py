@@ -4,6 +4,7 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QToolButton, QWidget
 
+from app.keys import KeyMap
 from app.tasks.runner import Job
 from app.theme import Theme
 from errormap_core.errors import KnownError
@@ -68,8 +69,9 @@ class TaskStrip(QWidget):
     stop = Signal()
     pause = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, keys: KeyMap, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._keys = keys
         self._label = Elided(self)
         self._bar = QProgressBar(self)
         self._bar.setFixedWidth(140)
@@ -78,7 +80,6 @@ class TaskStrip(QWidget):
         self.pause_button = QPushButton(str(tr("Pause")), self)
         self.pause_button.clicked.connect(self.pause)
         self._button = QPushButton(str(tr("Stop")), self)
-        self._button.setToolTip(str(tr("Stop the work; it can go on later (Ctrl+.)")))
         self._button.clicked.connect(self.stop)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 0, 4, 0)
@@ -90,6 +91,7 @@ class TaskStrip(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(COUNT_DOWN_MS)
         self._timer.timeout.connect(self._show_texts)
+        keys.follow(self._say_keys)
         self.hide()
 
     def set_narrow(self, is_narrow: bool) -> None:
@@ -109,8 +111,7 @@ class TaskStrip(QWidget):
         self.pause_button.setVisible(judge is not None)
         if judge is not None:
             self.pause_button.setText(str(tr("Resume") if judge.is_paused else tr("Pause")))
-            tip = tr("Let the judge go on (Ctrl+Shift+P)") if judge.is_paused else tr("Pause the judge (Ctrl+Shift+P)")
-            self.pause_button.setToolTip(str(tip))
+            self._say_keys()
             self.pause_button.setEnabled(judge.wants_pause is None)
         progress = jobs[0].progress
         if progress is None or not progress.total:
@@ -119,6 +120,12 @@ class TaskStrip(QWidget):
             self._bar.setRange(0, progress.total)
             self._bar.setValue(progress.done)
         self._button.setEnabled(not all(job.is_stopping for job in jobs))
+
+    def _say_keys(self) -> None:
+        self._button.setToolTip(self._keys.hinted(tr("Stop the work; it can go on later"), "judge.stop"))
+        is_paused = any(job.can_pause and job.is_paused for job in self._jobs)
+        tip = tr("Let the judge go on") if is_paused else tr("Pause the judge")
+        self.pause_button.setToolTip(self._keys.hinted(tip, "judge.pause"))
 
     def _show_texts(self) -> None:
         """The time left goes on while no result comes."""
@@ -136,14 +143,15 @@ class StepStrip(QWidget):
 
     undo = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, keys: KeyMap, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._label = Elided(self)
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.set_narrow(False)
         self._label.setAlignment(self._label.alignment().AlignRight | self._label.alignment().AlignVCenter)
         self._button = QPushButton(str(tr("Undo")), self)
-        self._button.setToolTip(str(tr("Take back this step (Ctrl+Z)")))
+        tip = tr("Take back this step")
+        keys.follow(lambda: self._button.setToolTip(keys.hinted(tip, "edit.undo")))
         self._button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
         self._button.clicked.connect(self.undo)
         layout = QHBoxLayout(self)

@@ -28,7 +28,8 @@ from app.tasks.runner import Job
 from app.taxonomy.dock import TaxonomyDock
 from app.theme import Theme
 from errormap_core.errors import KnownError
-from errormap_core.project.queries import Totals, totals
+from errormap_core.project.pending import any_undecided
+from errormap_core.project.queries import Totals
 from errormap_core.sentences import Sentence, tr, trn
 
 PAGES: tuple[tuple[str, Sentence], ...] = (
@@ -73,8 +74,8 @@ class Window(QMainWindow):
         self.prompts = PromptsPage(session)
         self.judges = JudgesPage(session)
         self.strip = MessageStrip(theme)
-        self.task_strip = TaskStrip()
-        self.step_strip = StepStrip()
+        self.task_strip = TaskStrip(session.keys)
+        self.step_strip = StepStrip(session.keys)
         self._targets: dict[str, object] = {
             "window": self.deeds,
             "tree": self.tree,
@@ -86,6 +87,7 @@ class Window(QMainWindow):
         }
         self._is_closing = False
         self._is_narrow = False
+        self._is_opening = False  # until it is known whether anything waits
         self._build()
         self.actions_by_id = self._make_actions()
         self._make_menus()
@@ -229,9 +231,8 @@ class Window(QMainWindow):
         session.failed.connect(self.strip.show_error)
         session.told.connect(self.step_strip.tell)
         session.context_changed.connect(self._enable)
-        session.changed.connect(lambda _: self._show_totals())
-        session.machine_changed.connect(lambda change: None if change.is_quiet else self._show_totals())
         session.counted.connect(lambda numbers, _: self._say_totals(numbers))
+        session.queue.read.connect(lambda _: self._on_queue())
         session.scope_changed.connect(lambda _: self._on_scope())
         self.step_strip.undo.connect(session.undo)
         self.task_strip.stop.connect(session.tasks.cancel_all)
@@ -278,6 +279,7 @@ class Window(QMainWindow):
             proposal_kind=self.review.chosen_kind,
             can_decide=self.review.can_decide,
             n_selected=self.review.n_selected,
+            has_edit=self.review.has_edit,
             undo=str(project.undoable() or ""),
             redo=str(project.redoable() or ""),
             is_judging="judge" in kinds,
@@ -312,12 +314,19 @@ class Window(QMainWindow):
         self._stack.setCurrentWidget(self.tabs)
         for dock in (self.left, self.right):
             dock.show()
-        self._show_totals()
         self.tabs.setCurrentWidget(self.records)
-        key = "records" if not self.review.n_pending else "review"
+        self._is_opening = True
+        key = "review" if any_undecided(project.reader) else "records"
         self.show_page(key)
         getattr(self, key).focus_list()  # the keys that its buttons show work at once
         self._enable()
+
+    def _on_queue(self) -> None:
+        """Where nothing of what is not decided fits the tree any more, the failures are worth more than an empty queue."""
+        if self._is_opening and self._page() == "review" and not self.review.n_pending:
+            self.show_page("records")
+            self.records.focus_list()
+        self._is_opening = False
 
     def _on_closed(self) -> None:
         self.setWindowTitle("ErrorMap Studio")
@@ -336,11 +345,6 @@ class Window(QMainWindow):
     def _on_pending(self, n: int) -> None:
         self.tabs.setTabText(0, f"{PAGES[0][1]}  {n:,}" if n else str(PAGES[0][1]))
         self._enable()
-
-    def _show_totals(self) -> None:
-        project = self.session.project
-        if project is not None:
-            self._say_totals(totals(project.reader))
 
     def _say_totals(self, numbers: Totals) -> None:
         said = trn("{n:,} failure", "{n:,} failures", numbers.n_failures)

@@ -1,6 +1,6 @@
 """Runs the benchmarks that take no data and prints their ratios: `python -m benchmarks`.
 
-With data: benchmarks.judge, benchmarks.classification, benchmarks.proposals, benchmarks.splits.
+With data: benchmarks.judge, benchmarks.classification, benchmarks.proposals, benchmarks.splits. With a judge: benchmarks.arbiter.
 """
 
 import tempfile

@@ -12,11 +12,12 @@ from errormap_core.taxonomy.tree import Category
 WORDS = "unit rate sum total wrong missed count table period value number order sign carry step".split()
 
 
-def make_project(path: Path, *, n_records: int, n_categories: int, large: int = 0) -> Project:
+def make_project(path: Path, *, n_records: int, n_categories: int, large: int = 0, n_unplaced: int = 0) -> Project:
     """A project of `n_records` failures of 4 models, analysed and placed in `n_categories` on two levels.
 
     The first two leaf categories hold 50 failures each; the third holds `large` where that is given; the
-    others share the rest evenly. Texts are about 600 characters, as GSM8K's are.
+    others share the rest evenly, but for the last `n_unplaced`, which no category holds. Texts are about 600
+    characters, as GSM8K's are.
     """
     project = Project.create(path)
     chance = random.Random(5)
@@ -46,11 +47,11 @@ def make_project(path: Path, *, n_records: int, n_categories: int, large: int = 
             ((content_id("a", i), i, judge_run, i, " ".join(chance.sample(WORDS, 4)), text[:200], made) for i in ids),
         )
         leaves = _categories(project, n_categories)
-        place = _places(leaves, n_records=n_records, large=large)
+        place = _places(leaves, n_records=n_records - n_unplaced, large=large)
         db.conn.executemany(
             """INSERT INTO assignment (record_id, source_id, category_id, is_primary, confidence)
             VALUES (?, ?, ?, 1, 0.9)""",
-            ((i, propose_run, c) for i, c in zip(ids, place, strict=True)),
+            ((i, propose_run, c) for i, c in zip(ids, place, strict=False)),
         )
         counting.refresh(db)
     project.close()

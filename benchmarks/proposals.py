@@ -1,6 +1,7 @@
 """What is proposed, and how fast it learns.
 
 `python -m benchmarks.proposals --data CSV --text COL --label COL --decisions N --json`
+`python -m benchmarks.proposals --synthetic N --json`: what proposing for N failures in a project costs (large_project.py)
 
 The texts stand for analysed failures, one a record; their labels are what the simulated annotator of annotator.py knows.
 Accuracy is over all records, of the leaves that the product proposes with its default settings. Every number is the mean of
@@ -10,9 +11,8 @@ Accuracy is over all records, of the leaves that the product proposes with its d
 import argparse
 import csv
 import json
-import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ from sklearn.metrics import normalized_mutual_info_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.annotator import Annotator, Mark, accuracy, leaf_groups, skewed
-from errormap_core.embedding.encoder import SentenceEncoder, Vectors, unit_rows
+from benchmarks.large_project import large_project
+from errormap_core.embedding.encoder import SentenceEncoder, Vectors
 from errormap_core.errors import KnownError
 from errormap_core.proposals.clustering import cluster
 from errormap_core.proposals.splitting import ward_cut
-from errormap_core.proposals.teaching import Lessons, Teacher
-from errormap_core.proposals.worklist import worklist
+from errormap_core.proposals.teaching import Teacher
 from errormap_core.sentences import tr
 
 Labels = NDArray[np.int64]
@@ -47,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--plain", action="store_true", help="without skewed sizes, wrong answers and unread categories"
     )
     parser.add_argument(
-        "--synthetic", type=int, metavar="N", help="N failures of a third as many titles instead of data"
+        "--synthetic", type=int, metavar="N", help="a project of N failures with 0.3 N titles instead of data"
     )
     parser.add_argument("--tune", action="store_true", help="the curve with a fine-tuned encoder as well, minutes")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(arguments)
     try:
         with threadpool_limits(limits=1):
-            result = synthetic(args.synthetic) if args.synthetic else measured(args)
+            result = large_project(args.synthetic) if args.synthetic else measured(args)
     except KnownError as error:
         parser.exit(2, f"{error}\n")
     if args.json:
@@ -200,44 +200,6 @@ def baselines(vectors: Vectors, truth: Labels, seeds: int) -> dict[str, float]:
     return {
         "kmeans_k_given": _mean([accuracy(labels.astype(np.int64), truth) for labels in means]),
         "ward_k_given": accuracy(ward_cut(vectors)(k), truth),
-    }
-
-
-def synthetic(n: int) -> dict[str, Any]:
-    """Time and memory of proposing for n failures with about a third as many distinct titles, whose embeddings are there."""
-    rng = np.random.default_rng(0)
-    n_titles, n_kinds = max(1, n * 3 // 10), max(2, n // 400)
-    kinds = unit_rows(rng.standard_normal((n_kinds, 384)))
-    sizes = 1 / np.arange(1, n_kinds + 1) ** 0.8
-    kind = rng.choice(n_kinds, n_titles, p=sizes / sizes.sum())
-    titles = unit_rows(kinds[kind] + 0.9 * unit_rows(rng.standard_normal((n_titles, 384))))
-    vectors = titles[np.concatenate([np.arange(n_titles), rng.integers(n_titles, size=n - n_titles)])]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds: dict[str, float] = {}
-
-    def timed(name: str, work: Callable[[], Any]) -> Any:
-        began = time.process_time()
-        answer = work()
-        seconds[name] = round(time.process_time() - began, 1)
-        print(f"{name}: {seconds[name]:.1f} s of processor time", flush=True)
-        return answer
-
-    found = timed("cluster", lambda: cluster(vectors, seed=0))
-    leaves = leaf_groups(found)
-    teacher = timed("teacher", lambda: Teacher(vectors, n_groups=len(leaves), seed=0))
-    groups = [(f"proposed {place}", rows) for place, rows in enumerate(leaves)]
-    placed = {int(row): f"proposed {int(rng.integers(len(leaves)))}" for row in rng.choice(n, 200, replace=False)}
-    timed("refresh", lambda: worklist(teacher, Lessons(placed=placed, groups=groups), []))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "n": n,
-        "n_titles": n_titles,
-        "kinds": n_kinds,
-        "groups": len(leaves),
-        "cpu_s": round(sum(seconds.values()), 1),
-        "seconds": seconds,
-        "peak_mib": round(peak / 1024),
-        "before_mib": round(before / 1024),
     }
 
 

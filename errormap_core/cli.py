@@ -304,7 +304,13 @@ def _stats(call: Invocation) -> int:
         numbers = jobs.stats(project)
     say = call.reporter.say
     say(f"{numbers['title']}  ({numbers['project']})")
-    say(tr("{records:,} records, {failures:,} failures, {counted:,} counted, {unplaced:,} not placed yet", **numbers))
+    records = trn("{n:,} record", "{n:,} records", numbers["records"])
+    failures = trn("{n:,} failure", "{n:,} failures", numbers["failures"])
+    counted = {key: numbers[key] for key in ("counted", "unplaced")}
+    say(
+        tr("{records}, {failures}, {counted:,} counted, {unplaced:,} not placed yet", records=records, failures=failures,
+           **counted)
+    )  # fmt: skip
     for state, n in numbers["states"].items():
         say(f"  {n:>9,}  {state}")
     for row in numbers["datasets"]:

@@ -8,7 +8,7 @@ import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -378,13 +378,22 @@ def _category(tree: Tree, text: str, field_name: str) -> str:
         if found is None:
             raise _LeftOut(field_name, UNKNOWN, tr("“{name}” was deleted.", name=tree.resolve(text).name))
         return found.id
-    wanted = _path_key(text)
-    same = [category.id for category in tree if _path_key(tree.path(category.id)) == wanted]
+    same = list(_at_path(tree, None, _path_key(text)))
     if not same:
         raise _LeftOut(field_name, UNKNOWN, tr("There is no category “{text}”.", text=text))
     if len(same) > 1:
         raise _LeftOut(field_name, UNKNOWN, tr("“{text}” may be one of several categories; give its id.", text=text))
     return same[0]
+
+
+def _at_path(tree: Tree, parent_id: str | None, path: tuple[str, ...]) -> Iterator[str]:
+    """Ids of the categories with this path below a parent. A name may hold a stroke itself."""
+    for child in tree.children(parent_id):
+        own = _path_key(tree.live(child).name)
+        if own == path:
+            yield child
+        elif own == path[: len(own)]:
+            yield from _at_path(tree, child, path[len(own) :])
 
 
 def _path_key(path: str) -> tuple[str, ...]:

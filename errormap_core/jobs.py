@@ -25,6 +25,7 @@ from errormap_core.sentences import tr, trn
 from errormap_core.settings import UserSettings, setting
 from errormap_core.taxonomy.operations import DecideProposals, Ruling, SetChoice, SetThreshold
 from errormap_core.taxonomy.rulings import PLACING_KINDS
+from errormap_core.taxonomy.standing import CHANGES_TREE, LOCKED
 
 if TYPE_CHECKING:
     from errormap_core.embedding.encoder import Encoder
@@ -134,7 +135,8 @@ def propose_job(
     kinds: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> Outcome:
-    """Embed the analyses and propose: categories for what nobody placed, then repairs of the tree.
+    """Embed the analyses and propose: categories for what nobody placed, then repairs of the tree. Of a locked taxonomy only
+    places in the categories that are there, and moves of failures between them.
 
     With `kinds` only what may give such; with kinds or a limit those that wait are told, by worth. Questions where a failure
     belongs are chosen only where they are asked for.
@@ -155,8 +157,11 @@ def propose_job(
                 judge.close()
         reporter.say(result["note"])
         numbers = {**result, "note": str(result["note"])}
-    if wanted.difference(("create", "place")) and not project.setting("taxonomy.locked") and not reporter.cancelled():
+    is_locked = project.setting("taxonomy.locked")
+    if wanted & ({"assign"} if is_locked else set(KINDS).difference(("create", "place"))) and not reporter.cancelled():
         numbers["repair"] = _repairs(project, reporter, encoder)
+    if is_locked and kinds is not None and wanted & CHANGES_TREE:
+        reporter.say(LOCKED.sentence())
     if "place" in wanted and not reporter.cancelled():
         from errormap_core.proposals.queueing import Queue
         from errormap_core.proposals.worklist import AHEAD

@@ -9,7 +9,7 @@ from errormap_core.project.lease import project_lease
 from errormap_core.project.store import Project
 from errormap_core.proposals.certainty import FEWEST_ANSWERS
 from errormap_core.reporting import Reporter
-from errormap_core.sentences import Sentence, tr
+from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.settings import UserSettings
 from errormap_core.taxonomy.edits import Change
 
@@ -60,10 +60,14 @@ def queue_job(
 
 def sentence(certainty: Mapping[str, Any]) -> Sentence:
     """'Of 2,459 failures about 2,140 are in the right place (2,080 to 2,190); 40 more decisions would bring about 2,230.'"""
-    said = tr(
+    values = {key: value for key, value in certainty.items() if key != "n"}
+    said = trn(
+        "Of {n:,} failure about {right:,.0f} is in the right place ({low:,.0f} to {high:,.0f}); "
+        "{more:,} more decisions would bring about {after:,.0f}.",
         "Of {n:,} failures about {right:,.0f} are in the right place ({low:,.0f} to {high:,.0f}); "
         "{more:,} more decisions would bring about {after:,.0f}.",
-        **certainty,
+        certainty["n"],
+        **values,
     )
     if certainty["n_answers"] >= FEWEST_ANSWERS:
         return said

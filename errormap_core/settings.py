@@ -143,7 +143,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("models.folders", (), "names", "Folders with models", "Folders whose GGUF files are offered as judges, those below them included.", "user"),
     # Proposals
     Setting("embedding.model", "", "path", "Encoder", "A folder with a sentence-transformers model; empty for the embedded all-MiniLM-L6-v2.", "user"),
-    Setting("taxonomy.locked", False, "flag", "Lock the taxonomy", "Only propose places in the categories that are there: no new categories, no repairs.", "project"),
+    Setting("taxonomy.locked", False, "flag", "Lock the taxonomy", "Only propose places in the categories that are there. What would change the tree is not proposed, and cannot be accepted.", "project"),
     Setting("proposals.depth", 2, "int", "Levels", "The most levels of categories that are proposed.", "project", 1, 4),
     Setting("proposals.max_categories", 25, "int", "Categories a level", "The most categories that are proposed below one parent.", "project", 2, 200),
     Setting("proposals.min_size", 3, "int", "Smallest category", "Groups with fewer failures go to Other.", "project", 1, 1000),

@@ -14,6 +14,7 @@ from errormap_core.taxonomy.operations import (
     AddCategory,
     AssignFailures,
     DecideProposals,
+    DeleteCategories,
     DescribeCategory,
     MergeCategories,
     MoveCategories,
@@ -103,11 +104,39 @@ def shoot_queue(window: Window, path: Path, scheme: str, shoot: Callable[[Window
     page.refresh()
     _shoot(window, f"queue-stale-{scheme}", shoot)
     window.session.undo()
+    shoot_question(window, scheme, shoot)
+
+
+def shoot_question(window: Window, scheme: str, shoot: Callable[[Window, str], None]) -> None:
+    """A question on which two candidates are marked as the same, and one under which the tree changed; a split that is edited."""
+    page = window.review
+    row = next(row for row in page.model.rows() if row.kind == "place")
+    window.session.select_proposal(row.id)
+    page.same()
+    page.nth_2()
+    page.nth_3()
+    page.same()
+    _shoot(window, f"queue-marked-{scheme}", shoot)
+    page.drop_edit()
+    shown = [candidate.id for candidate in page.frame.place.candidates if not candidate.is_proposed]
+    window.session.apply(RenameCategory(category_id=shown[1], name="Invents what is asked for"))
+    window.session.apply(DeleteCategories(category_ids=(shown[2],)))
+    _shoot(window, f"queue-question-{scheme}", shoot)
+    window.session.undo()
+    window.session.undo()
+    split = next(row for row in page.model.rows() if row.kind == "split")
+    window.session.select_proposal(split.id)
+    parts = page.frame.split.parts
+    first = parts.columns[0].members
+    first.choose(first.members.shown()[1:3])
+    page.part_back()
+    _shoot(window, f"queue-edited-{scheme}", shoot)
+    page.drop_edit()
 
 
 def _shoot(window: Window, name: str, shoot: Callable[[Window, str], None]) -> None:
     """Once the effect is known, which is asked beside the window's thread."""
     loop = QEventLoop()
-    QTimer.singleShot(300, loop.quit)
+    QTimer.singleShot(900, loop.quit)
     loop.exec()
     shoot(window, name)

@@ -115,6 +115,15 @@ def why(window: Window, detail: RecordDetail, tab: int) -> WhyDialog:
     return dialog
 
 
+def split(window: Window, category_id: str) -> SplitView:
+    """The split of a category, with one part begun."""
+    view = SplitView(window.session, category_id, window)
+    view.rest.choose(view.rest.members.shown()[:2])
+    view.parts.move_selected("part_new")
+    view.parts.columns[0].name.setText("Multiplies")
+    return view
+
+
 def run_judges(path: Path) -> None:
     """Two short runs of the embedded judge over the same failures."""
     for n_criteria in (4, 2):
@@ -188,7 +197,7 @@ def grab_all(window: Window, path: Path, scheme: str) -> None:
     window.tree.select(chosen[:2])
     if len(chosen) > 1:
         dialog_shot(window, f"merge-{scheme}", lambda: MergeView(window.session, chosen[:2], into=None, parent=window))
-    dialog_shot(window, f"split-{scheme}", lambda: SplitView(window.session, chosen[0], window))
+    dialog_shot(window, f"split-{scheme}", lambda: split(window, chosen[0]))
     files = [resource_path("sample", "everyday_maths.csv")]
     dialog_shot(window, f"import-{scheme}", lambda: ImportDialog(window.session, files, window))
     dialog_shot(window, f"settings-{scheme}", lambda: SettingsDialog(window.session, window))

@@ -63,7 +63,8 @@ class GoldPage(QWidget):
         self._note.setTextFormat(Qt.TextFormat.PlainText)
         self._note.setForegroundRole(self._note.foregroundRole().PlaceholderText)
         self.again = QPushButton(str(tr("Compare &again")), self)
-        self.again.setToolTip(str(tr("Compare the tree and the analyses as they are now (Ctrl+G)")))
+        tip = tr("Compare the tree and the analyses as they are now")
+        session.keys.follow(lambda: self.again.setToolTip(session.keys.hinted(tip, "judge.gold")))
         self.again.clicked.connect(self.compare)
         self.choose = QPushButton(str(tr("Choose other &gold…")), self)
         self.choose.setToolTip(str(tr("A folder with taxonomy.json and analyses.jsonl")))
@@ -200,10 +201,10 @@ class GoldPage(QWidget):
     def _say_what(self) -> None:
         gold = self._result["gold"]
         said = tr(
-            "Gold “{title}”: {n:,} analyses, {used:,} categories.",
+            "Gold “{title}”: {analyses}, {categories}.",
             title=gold["title"],
-            n=gold["analyses"],
-            used=gold["categories_used"],
+            analyses=trn("{n:,} analysis", "{n:,} analyses", gold["analyses"]),
+            categories=trn("{n:,} category", "{n:,} categories", gold["categories_used"]),
         )
         parts = [str(said)]
         if gold["left_out"]:

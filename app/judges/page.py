@@ -81,15 +81,10 @@ class JudgesPage(QWidget):
         self.latest = self._button(tr("Let the &latest count"), self.use_latest)
         self.compare = self._button(tr("C&ompare the two"), self.compare_selected)
         self.check = self._button(tr("Chec&k judges"), self.check_all)
-        self.check.setToolTip(
-            str(tr("Against gold and against what people reviewed: the selected judges, or all (Ctrl+Shift+J)"))
-        )
         self.gold = self._button(tr("Check against other &gold…"), self.choose_gold)
         self.gold.setToolTip(str(tr("A folder with taxonomy.json and analyses.jsonl")))
         self.another = self._button(tr("R&un another judge…"), self.run_another)
-        self.another.setToolTip(
-            str(tr("Another model, prompt or seed over the same failures; what is there is kept (Ctrl+J)"))
-        )
+        session.keys.follow(self._say_keys)
         self.check_view, self.agreement_view = CheckView(session), AgreementView(session)
         self._views: dict[str, CheckView | AgreementView] = {
             "check-judge": self.check_view,
@@ -414,6 +409,13 @@ class JudgesPage(QWidget):
         run = getattr(self.window(), "do", None)
         if run is not None:
             run(command)
+
+    def _say_keys(self) -> None:
+        keys = self._session.keys
+        checks = tr("Against gold and against what people reviewed: the selected judges, or all")
+        runs = tr("Another model, prompt or seed over the same failures; what is there is kept")
+        self.check.setToolTip(keys.hinted(checks, "judge.check"))
+        self.another.setToolTip(keys.hinted(runs, "judge.run"))
 
     def _restyle(self) -> None:
         theme = self._session.theme

@@ -67,7 +67,10 @@ class RecordDocument:
         self.places: dict[str, int] = {}
         self.n_marked = 0
 
-    def write(self, detail: RecordDetail, *, category: str, references: Iterable[tuple[str, str]]) -> None:
+    def write(
+        self, detail: RecordDetail, *, category: str, references: Iterable[tuple[str, str]], to_do: Sentence
+    ) -> None:
+        """Write all of it; `to_do` stands in place of an analysis where there is none."""
         self._document.clear()
         self._document.setDefaultFont(self._base)
         self._cursor = QTextCursor(self._document)
@@ -85,7 +88,7 @@ class RecordDocument:
             for model, text in references:
                 self._muted(tr("{model}", model=model))
                 self._text(text)
-        self._analysis(detail)
+        self._analysis(detail, to_do)
         self._rest(detail)
 
     def write_parts(self, detail: RecordDetail, parts: Collection[str]) -> None:
@@ -159,12 +162,10 @@ class RecordDocument:
             at = end
         self._insert(text[at:], size=1.05)
 
-    def _analysis(self, detail: RecordDetail) -> None:
+    def _analysis(self, detail: RecordDetail, to_do: Sentence) -> None:
         self._heading("analysis", tr("Analysis"))
         if detail.analysis is None:
-            self._muted(
-                tr("No analysis yet. Have it analysed now (N), run the judge (Ctrl+J), or write one yourself (A).")
-            )
+            self._muted(to_do)
         else:
             self._one_analysis(detail, detail.analysis)
         others = [a for a in detail.analyses if not a.counts]

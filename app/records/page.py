@@ -49,7 +49,6 @@ class RecordsPage(QWidget):
         self.model = FailureListModel(self)
         self._title = QLabel(self)
         self.search = QLineEdit(self)
-        self.search.setPlaceholderText(str(tr("Search question, answer, error  (Ctrl+F)")))
         self.search.setAccessibleName(str(tr("Search the failures")))
         self.search.setClearButtonEnabled(True)
         self.by_model = QComboBox(self)
@@ -97,6 +96,7 @@ class RecordsPage(QWidget):
         self._timer.timeout.connect(self.reload)
         self._is_stale = False
         self._n_datasets = 0
+        self._n_shown = 0  # how often a list was shown
         self.search.textChanged.connect(lambda _: self._timer.start(SEARCH_AFTER_MS))
         self.by_model.currentIndexChanged.connect(lambda _: self.reload())
         self.table.selectionModel().selectionChanged.connect(self._on_selected)
@@ -107,6 +107,7 @@ class RecordsPage(QWidget):
         session.machine_changed.connect(self._on_machine)
         session.record_selected.connect(self._follow)
         session.theme.changed.connect(self._restyle)
+        session.keys.follow(self._say_keys)
         self._restyle()
         self._on_closed()
 
@@ -139,6 +140,7 @@ class RecordsPage(QWidget):
         if project is None:
             return
         self._is_stale = False
+        self._n_shown += 1
         scope = self._session.scope
         held = set(ids)
         kept = [i for i in self._session.record_ids if i in held]
@@ -205,7 +207,7 @@ class RecordsPage(QWidget):
         elif not numbers.n_records:
             self._empty.say(
                 tr("No results yet. Import a CSV with example_id, model, input_text, output_text and score."),
-                (str(tr("Import…  Ctrl+I")), doing("file.import")),
+                (self._session.keys.titled(tr("Import…"), "file.import"), doing("file.import")),
             )
         elif scope.category_ids is not None:
             self._empty.say(
@@ -217,28 +219,42 @@ class RecordsPage(QWidget):
                 tr("No failure is in this list."), (str(tr("Show all")), lambda: self._session.select_scope(Scope()))
             )
 
+    def _say_keys(self) -> None:
+        hint = self._session.keys.hinted(tr("Search question, answer, error"), "edit.find")
+        self.search.setPlaceholderText(hint)
+        if self._session.is_open and not self.model.rowCount():
+            self.reload()  # what an empty list says has keys in it
+
     def _clear(self) -> None:
         self.by_model.setCurrentIndex(0)
         self.search.clear()
         self.reload()
 
     def _on_opened(self) -> None:
-        self._fill_models()
         self.search.blockSignals(True)
         self.search.clear()
         self.search.blockSignals(False)
-        self.reload()
+        self._fill_models([], 0)
+        self._empty.say(tr("Reading the failures …"))
+        self._ask_models()
+        self._ask()
 
-    def _fill_models(self) -> None:
-        project = self._session.project
-        assert project is not None
+    def _ask_models(self) -> None:
+        def read(db: Any) -> tuple[list[str], int]:
+            return [row.name for row in models(db)], len(datasets(db))
+
+        self._session.reads.ask("models", read, lambda found: self._fill_models(*found))
+
+    def _fill_models(self, names: Sequence[str], n_datasets: int) -> None:
+        chosen = self.by_model.currentData()
         self.by_model.blockSignals(True)
         self.by_model.clear()
         self.by_model.addItem(str(tr("All models")), None)
-        for row in models(project.reader):
-            self.by_model.addItem(row.name, row.name)
+        for name in names:
+            self.by_model.addItem(name, name)
+        self.by_model.setCurrentIndex(max(0, self.by_model.findData(chosen)))
         self.by_model.blockSignals(False)
-        self._n_datasets = len(datasets(project.reader))
+        self._n_datasets = n_datasets
         self._fit_columns()
 
     def _on_closed(self) -> None:
@@ -266,18 +282,24 @@ class RecordsPage(QWidget):
             is_fixed = wanted["category_ids"] is None and wanted["state"] is None
             if not is_fixed or wanted["unplaced"] or wanted["search"].strip():
                 if self.isVisible():
-                    self._session.reads.ask("failures", lambda db: (wanted, failure_ids(db, **wanted)), self._take)
+                    self._ask()
                 else:
                     self._is_stale = True
             return
-        if project is not None and self.by_model.count() - 1 != len(models(project.reader)):
-            self._fill_models()
+        if change.tables <= {"proposal", "run"}:  # what is proposed is in no list
+            return
+        self._ask_models()
         self._reload_soon()
 
-    def _take(self, found: tuple[dict[str, Any], list[str]]) -> None:
-        """What was read beside the window, if it is still what is wanted."""
-        if found[0] == self._wanted():
-            self._show_ids(found[1])
+    def _ask(self) -> None:
+        """Read the list beside the window's thread; it is shown if it is still what is wanted, and nothing newer is."""
+        wanted, n_shown = self._wanted(), self._n_shown
+
+        def take(ids: list[str]) -> None:
+            if wanted == self._wanted() and n_shown == self._n_shown:
+                self._show_ids(ids)
+
+        self._session.reads.ask("failures", lambda db: failure_ids(db, **wanted), take)
 
     def _reload_soon(self) -> None:
         if self.isVisible():

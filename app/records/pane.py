@@ -21,7 +21,7 @@ from app.records.document import Colours, RecordDocument, evidence_spans
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import RecordDetail, record_detail
-from errormap_core.sentences import tr, trn
+from errormap_core.sentences import Sentence, tr, trn
 
 PARTS = (
     ("question", tr("Question")),
@@ -52,8 +52,7 @@ class RecordPane(QWidget):
         self.text.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.text.customContextMenuRequested.connect(self._show_menu)
         self._menu: Callable[[], QMenu] | None = None
-        self.now_button = QPushButton(str(tr("Analyse now (N)")), self)
-        self.now_button.setToolTip(str(tr("The judge takes this failure next, before all others (N)")))
+        self.now_button = QPushButton(self)
         self.now_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
         self.now_button.clicked.connect(self.analyse_now)
         self._empty = EmptyState(self)
@@ -85,8 +84,26 @@ class RecordPane(QWidget):
         session.changed.connect(lambda _: self.refresh())
         session.machine_changed.connect(lambda _: self.refresh())
         session.theme.changed.connect(self.refresh)
+        session.keys.follow(self._say_keys)
         session.closed.connect(lambda: self.show_record(None))
         self.show_record(None)
+
+    def _say_keys(self) -> None:
+        keys = self._session.keys
+        self.now_button.setText(keys.hinted(tr("Analyse now"), "records.analyse_now"))
+        tip = tr("The judge takes this failure next, before all others")
+        self.now_button.setToolTip(keys.hinted(tip, "records.analyse_now"))
+        self.refresh()
+
+    def _to_do(self) -> Sentence:
+        """What can be done where a record has no analysis."""
+        keys = self._session.keys
+        return tr(
+            "No analysis yet. Have it analysed now{now}, run the judge{run}, or write one yourself{own}.",
+            now=keys.bracketed("records.analyse_now"),
+            run=keys.bracketed("judge.run"),
+            own=keys.bracketed("records.analyse"),
+        )
 
     def show_record(self, record_id: str | None) -> None:
         """Show a record from its top; None shows what to do to see one."""
@@ -116,14 +133,15 @@ class RecordPane(QWidget):
         counted = next((a for a in detail.assignments if a.counts), None)
         category = project.tree.path(counted.category_id) if counted else str(tr("not placed yet"))
         scheme = self._session.theme.scheme
-        shown = (detail, category, scheme.name, self._session.theme.factor)
+        to_do = self._to_do()
+        shown = (detail, category, scheme.name, self._session.theme.factor, str(to_do))
         if is_again and shown == self._shown:
             return
         place = self.text.verticalScrollBar().value() if is_again else 0
         self._shown = shown
         colours = Colours(scheme.text, scheme.muted, scheme.evidence, scheme.bad, scheme.good)
         self._document = RecordDocument(self.text.document(), colours, base=self._session.theme.font(size=1.05))
-        self._document.write(detail, category=category, references=detail.correct_predictions)
+        self._document.write(detail, category=category, references=detail.correct_predictions, to_do=to_do)
         self.text.moveCursor(
             QTextCursor.MoveOperation.Start
         )  # writing took the cursor to the end, and the view with it

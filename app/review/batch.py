@@ -11,7 +11,7 @@ from app.review.deck import kind_name, short_title
 from app.review.flow import FlowLayout
 from app.review.parts import Text, keep_space
 from app.session import Session
-from app.theme import HEADING, make_primary
+from app.theme import HEADING, make_primary, make_tight
 from errormap_core.project.pending import ProposalRow
 from errormap_core.project.previewing import BatchPreview
 from errormap_core.sentences import Sentence, tr, trn
@@ -44,12 +44,13 @@ class BatchPanel(QWidget):
             button = QPushButton(self)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(lambda _=False, k=key: self.pressed.emit(f"review.{k}"))
+            make_tight(button)
             row.addWidget(button)
             self.buttons[key] = button
         make_primary(self.buttons["accept"])
         keep_space(self, self.buttons.values())
         column = QVBoxLayout(self)
-        column.setContentsMargins(20, 12, 20, 12)
+        column.setContentsMargins(16, 8, 16, 8)
         column.setSpacing(8)
         for widget in (self.title, self.kinds, self.effect, self.problem):
             column.addWidget(widget)
@@ -76,10 +77,10 @@ class BatchPanel(QWidget):
             note = notes.get(row.id)
             self.list.addItem(f"{text}\n⚠  {note}" if note is not None else text)
 
-    def show_preview(self, found: BatchPreview) -> None:
-        """Say what accepting them would do together, and which cannot be accepted as they are."""
+    def show_preview(self, found: BatchPreview, *, also: Mapping[str, Sentence]) -> None:
+        """Say what accepting them would do together, and which cannot be accepted as they are; `also` are left out too."""
         self.preview = found
-        self._fill(found.left_out)
+        self._fill({**found.left_out, **also})
         n = len(found.left_out)
         self.problem.say(
             trn("{n:,} is left out, because it does not fit the tree as it is or will be after the others; look at it by itself.",
@@ -87,15 +88,23 @@ class BatchPanel(QWidget):
                 "themselves.", n)
             if n else ""
         )  # fmt: skip
+        if also:
+            more = trn(
+                "{n:,} is left out because its card is not finished.",
+                "{n:,} are left out because their cards are not finished.",
+                len(also),
+            )
+            self.problem.say(f"{self.problem.text()} {more}".strip())
         if found.effect is None:
             self.effect.say(tr("None of them can be accepted as it is."))
         else:
-            said = [str(sentence) for sentence in found.effect.sentences()]
-            new = found.effect.n_categories
-            if new:
-                said.insert(0, str(trn("Makes {n:,} category.", "Makes {n:,} categories.", new)))
-            said = said or [str(tr("Moves no failure."))]
-            self.effect.say(" ".join(said))
+            made, gone = found.effect.n_made, found.effect.n_gone
+            said = [
+                str(trn("Makes {n:,} category.", "Makes {n:,} categories.", made)) if made else "",
+                str(trn("{n:,} category goes into another.", "{n:,} categories go into others.", gone)) if gone else "",
+                *(str(sentence) for sentence in found.effect.sentences()),
+            ]
+            self.effect.say(" ".join(filter(None, said)) or tr("Moves no failure."))
         self.say_buttons()
 
     def say_buttons(self) -> None:

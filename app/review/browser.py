@@ -4,8 +4,9 @@ Rows are in memory (deck.py): the next card is there at once, and what machines 
 beside the window's thread. The card that somebody looks at stays as it is; a line on it says what changed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
@@ -20,11 +21,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
+from app.queue_reading import BESIDE, DECIDING_TABLES, Reading
 from app.review.batch import BatchPanel
 from app.review.deck import Deck
 from app.review.effects import Effects, effect_text
 from app.review.frame import CardFrame
-from app.review.looking import Reading, read_queue
 from app.review.nothing import say_why
 from app.review.parts import keep_space
 from app.review.questions import Questions
@@ -35,16 +36,12 @@ from errormap_core.errors import KnownError
 from errormap_core.project.pending import ProposalRow
 from errormap_core.project.previewing import standing_on
 from errormap_core.project.proposing import has_diagnosed
-from errormap_core.project.queries import Totals, totals
-from errormap_core.sentences import tr
+from errormap_core.project.queries import Totals
+from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.edits import Change, Edit, MachineChange
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
-from errormap_core.taxonomy.rulings import PLACING_KINDS, Verdict
+from errormap_core.taxonomy.rulings import DECIDING, PLACING_KINDS
 from errormap_core.taxonomy.standing import Standing
-
-BESIDE = {"analysis", "judge_error", "embedding"}
-"""Tables that machines write without proposing anything."""
-
 
 LEAST_LIST = 180
 
@@ -63,7 +60,8 @@ class QueueBrowser(QWidget):
         self._read = ""  # the one whose failure was shown beside; a new list of the same does not show it again
         self._awaited: str | None = None  # an undone one that is to be shown once it is read
         self._is_following = False
-        self._n_steps = 0  # a reading that was asked before the last of them says less than the deck knows
+        self._is_read = False  # the deck holds what the project does
+        self._numbers: Totals | None = None
         self.effects = Effects(session)
         self.questions = Questions(session, self)
         self._build()
@@ -71,7 +69,8 @@ class QueueBrowser(QWidget):
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
         session.machine_changed.connect(self._on_machine)
-        session.counted.connect(lambda numbers, _: self._say_why(numbers) if not self._current else None)
+        session.queue.read.connect(self._take)
+        session.counted.connect(lambda numbers, _: self._on_counted(numbers))
         session.proposal_selected.connect(self._follow)
         session.scope_changed.connect(self._on_scope)
         session.theme.changed.connect(self._restyle)
@@ -93,6 +92,7 @@ class QueueBrowser(QWidget):
         self._all.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.frame = CardFrame(self._session, self.deck, self)
         self.frame.changed.connect(self._on_card)
+        self.frame.edited_changed.connect(self._on_edited)
         self.frame.left.connect(self.focus_list)
         self.batch = BatchPanel(self._session, self)
         self._cards = QStackedWidget(self)
@@ -121,9 +121,11 @@ class QueueBrowser(QWidget):
         whole.addWidget(self.top)
         whole.addWidget(middle, 1)
         filters = self.filters
-        keep_space(self, [filters.kind, filters.state, filters.worth, filters.age, filters.below, self._all])
-        for box in (filters.kind, filters.state, filters.worth, filters.age):
-            box.activated.connect(lambda _: self.focus_list())  # chosen: the keys are the list's again
+        boxes = (filters.kind, filters.state, filters.worth, filters.age)
+        keep_space(self, boxes, enter=self.focus_list)
+        keep_space(self, [filters.below, self._all])
+        for box in boxes:
+            box.closed.connect(self.focus_list)  # chosen: the keys are the list's again
 
     # What commands ask
 
@@ -142,6 +144,11 @@ class QueueBrowser(QWidget):
         return len(self.list.selected_rows())
 
     @property
+    def has_edit(self) -> bool:
+        """Whether something was changed on the card that is not decided."""
+        return self._current is not None and self.frame.has_edit
+
+    @property
     def can_decide(self) -> bool:
         """Whether what is selected can be decided: what was accepted is changed by undoing."""
         if self.n_selected > 1:
@@ -152,35 +159,27 @@ class QueueBrowser(QWidget):
     # Reading
 
     def _on_opened(self) -> None:
-        self.filters.clear()
-        self.reload()
+        self.filters.set_quietly("pending")
+        self._refresh_list()
         self._want_questions()
 
-    def reload(self) -> None:
-        """Read the queue now."""
-        project = self._session.project
-        if project is not None:
-            self._take(read_queue(project.reader, with_done=self._with_done()))
+    def _on_counted(self, numbers: Totals) -> None:
+        self._numbers = numbers
+        if self._current is None:  # why there is nothing may have changed
+            self._say_why()
 
-    def _ask(self) -> None:
-        """Read the queue beside the window's thread."""
-        with_done = self._with_done()
-        asked = self._n_steps
-        self._session.reads.ask(
-            "queue",
-            lambda db: read_queue(db, with_done=with_done),
-            lambda reading: self._take(reading) if asked == self._n_steps else None,
-        )
-
-    def _with_done(self) -> bool:
-        return self.filters.chosen().state in ("", "done")
+    def _want_done(self) -> None:
+        """What is done is read where the filter shows it."""
+        self._session.queue.want_done(self.filters.chosen().state in ("", "done"))
 
     def _take(self, reading: Reading) -> None:
-        if self._session.project is None:
-            return
+        self._is_read = True
         self.deck.read(reading.rows, keep=self._current)
         self.top.show_reading(reading)
         self._refresh_list()
+        row = self.deck.get(self._current)
+        if row is not None and row.kind == "place":  # the queue may have learned meanwhile
+            self._recheck(row)
         if self._awaited is not None and self.deck.get(self._awaited) is not None:
             awaited, self._awaited = self._awaited, None
             self._go(awaited)
@@ -191,7 +190,8 @@ class QueueBrowser(QWidget):
         """Show what the filter shows of the deck; the card stays."""
         rows = self.deck.shown(self.filters.chosen())
         self._is_following = True
-        self.model.follow(rows)
+        with self.list.staying():
+            self.model.follow(rows)
         place = self.model.place_of(self._current)
         if place >= 0 and self.list.currentIndex().row() != place and self.n_selected < 2:
             self.list.go(place)
@@ -199,8 +199,8 @@ class QueueBrowser(QWidget):
         is_shown = bool(rows) or self._current is not None
         self._layers.setCurrentIndex(1 if is_shown else 0)
         self.top.setVisible(self._session.is_open)
-        if not is_shown and self._session.project is not None:
-            self._say_why(totals(self._session.project.reader))
+        if not is_shown:
+            self._say_why()
         self._say_all()
         self.n_changed.emit(self.n_pending)
 
@@ -218,8 +218,7 @@ class QueueBrowser(QWidget):
         self._show_none()
         self._refresh_list()
         self._go_first()
-        if self._with_done():
-            self._ask()
+        self._want_done()
 
     def _on_scope(self, scope: Scope) -> None:
         project = self._session.project
@@ -231,16 +230,14 @@ class QueueBrowser(QWidget):
         if "run" in change.tables:
             self.questions.came()
         self._want_questions()
-        self._ask()
 
     def _on_change(self, change: Change) -> None:
-        if not change.tables() & {"decision", "category", "assignment"}:
-            if self._current is None and self._session.project is not None:  # why there is nothing may have changed
-                self._say_why(totals(self._session.project.reader))
+        if not change.tables() & DECIDING_TABLES:
             return
-        self._n_steps += 1
         self.deck.decide(change.edits)
-        keys = [e.key for e in change.edits if isinstance(e, Edit) and e.table == "decision"]
+        decided = [e for e in change.edits if isinstance(e, Edit) and e.table == "decision"]
+        keys = [e.key for e in decided]
+        self.frame.drop_decided(e.key for e in decided if e.after is not None and e.after["verdict"] in DECIDING)
         row = self.deck.get(self._current)
         was_shown = row is not None and row.id in keys
         before = self._order()
@@ -255,7 +252,6 @@ class QueueBrowser(QWidget):
             self._go_first()
         if self.n_selected > 1:
             self._show_batch()
-        self._ask()
 
     def _is_undone(self, proposal_id: str) -> bool:
         row = self.deck.get(proposal_id)
@@ -281,6 +277,7 @@ class QueueBrowser(QWidget):
         if not self.filters.chosen().shows(row):
             self.filters.set_quietly(row.state)
             self._refresh_list()
+            self._want_done()
         place = self.model.place_of(proposal_id)
         if place < 0:
             return False
@@ -298,20 +295,33 @@ class QueueBrowser(QWidget):
         """Show what follows in the order `before`, else what comes before it, else the first; what has become pointless is
         passed over."""
         place = next((i for i, key in enumerate(before) if key in left), -1)
-        rows = {row.id: row for row in self.model.rows()}
-        ahead = [key for key in before[place + 1 :] if key not in left]
-        behind = [key for key in reversed(before[: max(0, place)]) if key not in left]
-        order = list(dict.fromkeys([*ahead, *behind, *rows]))
-        waiting = [key for key in order if key in rows and rows[key].state != "done"]
-        for key in [*waiting, *(key for key in order if key in rows and rows[key].state == "done")]:
-            if rows[key].state == "done" or self._standing(rows[key]).arguments is not None:
-                self._go(key)
+        ahead = (key for key in before[place + 1 :] if key not in left)
+        behind = (key for key in reversed(before[: max(0, place)]) if key not in left)
+        first_waiting: str | None = None
+        done: list[str] = []
+        for row in self._once(chain(ahead, behind, (row.id for row in self.model.rows()))):
+            if row.state == "done":
+                done.append(row.id)
+            elif self._standing(row).arguments is not None:
+                self._go(row.id)
                 return
-        if waiting:
-            self._go(waiting[0])
+            else:
+                first_waiting = first_waiting or row.id
+        wanted = next(iter(done), first_waiting)
+        if wanted is not None:
+            self._go(wanted)
             return
         self._show_none()
         self._refresh_list()
+
+    def _once(self, proposal_ids: Iterable[str]) -> Iterator[ProposalRow]:
+        """The rows of these that are shown, each once."""
+        seen: set[str] = set()
+        for proposal_id in proposal_ids:
+            row = self.model.row(proposal_id)
+            if row is not None and proposal_id not in seen:
+                seen.add(proposal_id)
+                yield row
 
     def _show_none(self) -> None:
         self._current = None
@@ -354,6 +364,10 @@ class QueueBrowser(QWidget):
             self._read = self._current
             self._session.select_record(subjects[0])
 
+    def _on_edited(self) -> None:
+        self.model.mark_edited(self.frame.drafts.ids())
+        self._session.context_changed.emit()
+
     def _on_card(self) -> None:
         """Something was changed on the card: other buttons, another effect."""
         if self._current is None:
@@ -366,20 +380,25 @@ class QueueBrowser(QWidget):
         row, card, project = self.deck.get(self._current), self.frame.card, self._session.project
         if row is None or card is None or project is None or self.frame.is_gone or row.state == "done":
             return
-        if row.kind == "place":  # it moves the one failure that is shown
-            self.effects.forget()
-            return
         try:
-            op = self._op(self._as_shown(card.ruling()), row)
+            ruling = card.previewed()
+            op = None if ruling is None else self._op(self._as_shown(ruling), row)
         except KnownError as error:
             self.effects.forget()
             self.frame.effect.say(f"⚠  {error}")
             return
-        self.effects.ask(op, lambda effect: self.frame.effect.say(effect_text(effect, self.chosen_kind)))
+        if op is None:  # an answer alone moves the one failure that is shown
+            self.effects.forget()
+            self.frame.effect.say("")
+        elif row.kind == "place":
+            self.frame.effect.say(tr("Looking what it would do …"))  # the card makes room for it once
+            self.effects.ask_answer(op, lambda found: self.frame.effect.say(self.frame.place.effect_of(found)))
+        else:
+            self.effects.ask(op, lambda effect: self.frame.effect.say(effect_text(effect, self.chosen_kind)))
 
     def _op(self, ruling: Ruling, row: ProposalRow) -> DecideProposals:
-        above = tuple(Ruling(proposal_id=up.id, verdict="accept") for up in self.deck.upwards(row))
-        return DecideProposals(rulings=(ruling, *above))
+        above = tuple(self.frame.ruling_for(up.id) for up in self.deck.upwards(row))
+        return DecideProposals(rulings=(ruling, *(each for each in above if each is not None)))
 
     def _as_shown(self, ruling: Ruling) -> Ruling:
         return replace(ruling, as_is=True) if self.frame.as_is else ruling
@@ -391,10 +410,9 @@ class QueueBrowser(QWidget):
             return
         if row.state == "done":
             return
-        left = self._standing(row)
-        if left.arguments != self._left.arguments or left.changes != self._left.changes:
-            is_same = left.arguments == self._left.arguments
-            self.frame.say_standing(left, is_shown=is_same and self.frame.as_is)
+        left = self.frame.since(self._standing(row))
+        is_same = left.arguments == self._left.arguments
+        self.frame.say_standing(left, is_shown=is_same and self.frame.as_is)
 
     # Selection
 
@@ -415,14 +433,17 @@ class QueueBrowser(QWidget):
         self.batch.show_rows(rows)
         self._cards.setCurrentWidget(self.batch)
         self._session.context_changed.emit()
-        self.effects.ask_batch(self._rulings(rows, "accept"), self.batch.show_preview)
+        rulings, unfinished = self._rulings(rows)
+        self.effects.ask_batch(rulings, lambda found: self.batch.show_preview(found, also=unfinished))
 
-    def _rulings(self, rows: Sequence[ProposalRow], verdict: Verdict) -> list[Ruling]:
-        """A ruling for each, with those above that are accepted along."""
+    def _rulings(self, rows: Sequence[ProposalRow]) -> tuple[list[Ruling], dict[str, Sentence]]:
+        """What accepts each, with what was changed of it, and those above that are accepted along; and those that are left
+        out because something on their cards is not finished."""
         ids = dict.fromkeys(row.id for row in rows)
-        if verdict == "accept":
-            ids |= dict.fromkeys(above.id for row in rows for above in self.deck.upwards(row))
-        return [Ruling(proposal_id=key, verdict=verdict) for key in ids]
+        ids |= dict.fromkeys(above.id for row in rows for above in self.deck.upwards(row))
+        found = {key: self.frame.ruling_for(key) for key in ids}
+        said = tr("What you began on its card is not finished.")
+        return [r for r in found.values() if r is not None], {key: said for key, r in found.items() if r is None}
 
     def _follow(self, proposal_id: str | None) -> None:
         """Another pane selected a proposal: show it here."""
@@ -496,7 +517,9 @@ class QueueBrowser(QWidget):
 
     def _on_closed(self) -> None:
         self.deck.clear()
-        self._current = self._awaited = None
+        self.frame.drop_all()
+        self._current = self._awaited = self._numbers = None
+        self._is_read = False
         self._is_following = True
         self.model.follow(())
         self._is_following = False
@@ -506,7 +529,14 @@ class QueueBrowser(QWidget):
         self.top.hide()
         self.n_changed.emit(0)
 
-    def _say_why(self, numbers: Totals) -> None:
+    def _say_why(self) -> None:
+        """Say why there is nothing, once that is known."""
+        numbers = self._numbers
+        if not self._session.is_open:
+            return
+        if numbers is None or not self._is_read:
+            self._empty.say(tr("Reading the proposals …"))
+            return
         window_do = getattr(self.window(), "do", None)
 
         def do(command: str) -> None:
@@ -516,12 +546,9 @@ class QueueBrowser(QWidget):
         say_why(self._empty, numbers, deck=self.deck, filters=self.filters, keys=self._session.keys, do=do)
 
     def _on_keys(self) -> None:
-        self.frame.say_buttons()
+        self.frame.say_keys()
         self.batch.say_buttons()
         self._say_all()
-        row = self.deck.get(self._current)
-        if row is not None and row.kind in ("place", "merge", "split") and self._cards.currentWidget() is self.frame:
-            self._show(row)
 
     def _restyle(self) -> None:
         self.top.restyle()

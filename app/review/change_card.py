@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.review.parts import Card, MemberList, Text, examples
@@ -17,12 +17,16 @@ from errormap_core.taxonomy.tree import Category
 
 TYPICAL = 8
 
+SHORT = 300
+"""Room in pixels at 100 % that is little."""
+
 
 class ChangeCard(Card):
     """Where the category is and what it says, now and after; what is in it below."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
+        self._filled = ("", "")  # name and description as they are proposed, or stay
         self.heads = [QLabel(str(tr("Now")), self), QLabel(str(tr("After it")), self)]
         self.now_place, self.now_name, self.now_text = Text(self, muted=True), Text(self), Text(self)
         self.then_place, self.then_text = Text(self, muted=True), Text(self)
@@ -76,9 +80,13 @@ class ChangeCard(Card):
         self.now_text.say(category.description or tr("No description"))
         for field in (self.name, self.description):
             field.blockSignals(True)
-        self.name.setText(arguments["name"] if row.kind == "rename" else category.name)
+        self._filled = (
+            arguments["name"] if row.kind == "rename" else category.name,
+            arguments["description"] if row.kind == "describe" else category.description,
+        )
+        self.name.setText(self._filled[0])
         self.name.setCursorPosition(0)
-        self.description.setPlainText(arguments["description"] if row.kind == "describe" else category.description)
+        self.description.setPlainText(self._filled[1])
         for field in (self.name, self.description):
             field.blockSignals(False)
         parent_id = arguments.get("parent_id") if is_moving else category.parent_id
@@ -106,19 +114,34 @@ class ChangeCard(Card):
         self.members.show_members(self.session, [*members, *doubtful], heads=heads)
         self.members.setVisible(bool(members))
 
+    def set_room(self, room: QSize) -> None:
+        """With little room what stays as it is is not said twice."""
+        kind = self.row.kind if self.row is not None else ""
+        is_short = room.height() < SHORT * max(1.0, self.session.theme.factor)
+        self.then_text.setVisible(bool(self.then_text.text()) and kind != "describe" and not is_short)
+        self.description.setMaximumHeight(60 if is_short else 120)
+
     def ruling(self) -> Ruling:
         row = self.row
         assert row is not None
-        category = self._category
-        proposed_name = self.arguments["name"] if row.kind == "rename" else category.name
-        proposed_text = self.arguments["description"] if row.kind == "describe" else category.description
-        name, text = self.name.text(), self.description.toPlainText()
-        changed: dict[str, Any] = {}
-        if name != proposed_name:
-            changed["name"] = name
-        if row.kind == "describe" and text != proposed_text:
-            changed["description"] = text
+        changed = self.values()
         return Ruling(proposal_id=row.id, verdict="edit" if changed else "accept", **changed)
+
+    def values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        name, text = self.name.text(), self.description.toPlainText()
+        if name != self._filled[0]:
+            values["name"] = name
+        if self.row is not None and self.row.kind == "describe" and text != self._filled[1]:
+            values["description"] = text
+        return values
+
+    def take_up(self, values: Mapping[str, Any]) -> bool:
+        if "name" in values:
+            self.name.setText(values["name"])
+        if "description" in values:
+            self.description.setPlainText(values["description"])
+        return True
 
     def edit(self) -> None:
         field = self.description if self.row is not None and self.row.kind == "describe" else self.name

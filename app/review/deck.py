@@ -55,20 +55,22 @@ class Deck:
 
     def __init__(self) -> None:
         self._rows: dict[str, ProposalRow] = {}
+        self._waiting: list[ProposalRow] | None = None
 
     def clear(self) -> None:
-        self._rows = {}
+        self._rows, self._waiting = {}, None
 
     def get(self, proposal_id: str | None) -> ProposalRow | None:
         return self._rows.get(proposal_id or "")
 
-    def read(self, rows: Sequence[ProposalRow], *, keep: str | None = None) -> None:
-        """Take what was read in place of what was, but for what is done and `keep`, which somebody looks at."""
-        before, self._rows = self._rows, {row.id: row for row in rows}
-        for row in before.values():
-            if row.id not in self._rows and (row.state == "done" or row.id == keep):
-                self._rows[row.id] = row
-        self._rows = {row.id: row for row in sorted(self._rows.values(), key=lambda row: -row.worth)}
+    def read(self, rows: Mapping[str, ProposalRow], *, keep: str | None = None) -> None:
+        """Take what was read, by id and by worth, in place of what was, but for what is done and `keep`, which somebody
+        looks at."""
+        kept = [row for row in self._rows.values() if (row.state == "done" or row.id == keep) and row.id not in rows]
+        self._rows, self._waiting = dict(rows), None
+        if kept:
+            by_worth = sorted([*rows.values(), *kept], key=lambda row: -row.worth)
+            self._rows = {row.id: row for row in by_worth}
 
     def decide(self, edits: Iterable[AnyEdit]) -> list[str]:
         """Follow decisions that were taken, or taken back; returns the ids of the rows that changed."""
@@ -78,14 +80,17 @@ class Deck:
                 verdict = None if edit.after is None else edit.after["verdict"]
                 self._rows[edit.key] = replace(self._rows[edit.key], verdict=verdict, state=STATE_AFTER[verdict])
                 changed.append(edit.key)
+        self._waiting = None
         return changed
 
     def shown(self, chosen: Filter) -> list[ProposalRow]:
         return [row for row in self._rows.values() if chosen.shows(row)]
 
-    def waiting(self) -> list[ProposalRow]:
-        """What waits, skipped ones included."""
-        return [row for row in self._rows.values() if row.state in WAITING]
+    def waiting(self) -> Sequence[ProposalRow]:
+        """What waits, skipped ones included. Asked for with everything that happens, and kept as long as it is so."""
+        if self._waiting is None:
+            self._waiting = [row for row in self._rows.values() if row.state in WAITING]
+        return self._waiting
 
     def upwards(self, row: ProposalRow) -> list[ProposalRow]:
         """The proposals above one that are not accepted, the nearest first: they are accepted with it."""

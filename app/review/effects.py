@@ -3,16 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from app.review.looking import effect_of
+from app.review.looking import answer_of, effect_of
 from app.session import Session
 from errormap_core.errors import KnownError
-from errormap_core.project.previewing import BatchPreview, preview_batch
+from errormap_core.project.previewing import AnswerPreview, BatchPreview, preview_batch
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.draft import Effect
-from errormap_core.taxonomy.operations import DecideProposals, Ruling
+from errormap_core.taxonomy.operations import DecideProposals, Operation, Ruling
 from errormap_core.taxonomy.tree import Tree
 
 KEY = "queue-effect"
+"""What the thread of app/reading.py knows the questions by; a dialog beside the queue asks by another."""
 
 WITH_OTHER = ("merge", "split", "create", "assign")
 """Kinds of which it is said too where the share of Other stays as it is."""
@@ -21,17 +22,22 @@ WITH_OTHER = ("merge", "split", "create", "assign")
 class Effects:
     """Asks for one thing at a time; who reads only is told nothing."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, key: str = KEY) -> None:
         self._session = session
+        self._key = key
         self._n = 0
 
     def forget(self) -> None:
         """Tell no answer to what was asked so far."""
         self._n += 1
 
-    def ask(self, op: DecideProposals, then: Callable[[Effect | KnownError], None]) -> None:
-        """Ask what one decision would touch."""
+    def ask(self, op: Operation, then: Callable[[Effect | KnownError], None]) -> None:
+        """Ask what one step would touch."""
         self._ask(lambda db, tree, actor: (effect_of(db, tree, op, actor=actor),), lambda answer: then(answer[0]))
+
+    def ask_answer(self, op: DecideProposals, then: Callable[[AnswerPreview | KnownError], None]) -> None:
+        """Ask what the answer to a question would do."""
+        self._ask(lambda db, tree, actor: (answer_of(db, tree, op, actor=actor),), lambda answer: then(answer[0]))
 
     def ask_batch(self, rulings: Sequence[Ruling], then: Callable[[BatchPreview], None]) -> None:
         """Ask what several would touch together."""
@@ -44,7 +50,7 @@ class Effects:
             return
         asked, tree, actor = self._n, project.tree.copy(), self._session.actor
         self._session.reads.ask(
-            KEY,
+            self._key,
             lambda db: read(db, tree, actor),
             lambda answer: then(answer) if asked == self._n else None,
         )
@@ -58,4 +64,6 @@ def effect_text(effect: Effect | KnownError, kind: str) -> str:
     other = effect.other_before
     if other is not None and other == effect.other_after and effect.n_total and kind in WITH_OTHER:
         said.append(str(tr("Other stays at {share:.1%}.", share=other / effect.n_total)))
+    if not said and kind in ("promote", "move"):
+        said.append(str(tr("Its failures stay in it.")))
     return " ".join(said)

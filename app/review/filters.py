@@ -22,6 +22,18 @@ AGES: tuple[tuple[int, Sentence], ...] = ((0, tr("Any age")), (1, tr("Last 24 ho
 SHORT = 24
 
 
+class FilterBox(QComboBox):
+    """`closed`: its list was open, and something was chosen or not. Keys that change it while it is shut leave it the focus."""
+
+    closed = Signal()
+
+    def hidePopup(self) -> None:
+        was_open = self.view().isVisible()
+        super().hidePopup()
+        if was_open:
+            self.closed.emit()
+
+
 class FilterRow(QWidget):
     """A compact row; `changed` when another filter is chosen."""
 
@@ -42,8 +54,8 @@ class FilterRow(QWidget):
             row.addWidget(widget)
         self.follow_selection((), None)
 
-    def _combo(self, name: Sentence, entries: Sequence[tuple[object, Sentence]]) -> QComboBox:
-        combo = QComboBox(self)
+    def _combo(self, name: Sentence, entries: Sequence[tuple[object, Sentence]]) -> FilterBox:
+        combo = FilterBox(self)
         combo.setAccessibleName(str(name))
         combo.setToolTip(str(name))
         for key, title in entries:

@@ -1,42 +1,29 @@
-"""What the queue reads of a project, each in one go: its rows with progress and certainty, what a ruling would touch."""
+"""What the queue's page reads of a project and says of it: what a ruling would touch, progress, certainty."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from errormap_core.errors import KnownError
-from errormap_core.project.pending import ProposalProgress, ProposalRow, State, proposal_list, proposal_progress
-from errormap_core.project.previewing import preview_on
-from errormap_core.project.teaching import queue_certainty
+from errormap_core.project.pending import ProposalProgress
+from errormap_core.project.previewing import AnswerPreview, preview_answer, preview_on
 from errormap_core.proposals.certainty import FEWEST_ANSWERS
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.draft import Effect
-from errormap_core.taxonomy.operations import DecideProposals
+from errormap_core.taxonomy.operations import DecideProposals, Operation
 from errormap_core.taxonomy.tree import Tree
 
-OPEN: tuple[State, ...] = ("pending", "skipped", "flagged")
-ALL: tuple[State, ...] = (*OPEN, "done")
 
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The queue as it was read."""
-
-    rows: Sequence[ProposalRow]
-    progress: ProposalProgress
-    certainty: dict[str, Any] | None
-
-
-def read_queue(db: Any, *, with_done: bool) -> Reading:
-    """All that is not decided, with what is done where that is wanted."""
-    rows = proposal_list(db, states=ALL if with_done else OPEN)
-    return Reading(rows, proposal_progress(db), queue_certainty(db))
-
-
-def effect_of(db: Any, tree: Tree, op: DecideProposals, *, actor: str) -> Effect | KnownError:
-    """What deciding would touch, or why it is not possible."""
+def effect_of(db: Any, tree: Tree, op: Operation, *, actor: str) -> Effect | KnownError:
+    """What a step would touch, or why it is not possible."""
     try:
         return preview_on(db, tree, op, actor=actor)
+    except KnownError as error:
+        return error
+
+
+def answer_of(db: Any, tree: Tree, op: DecideProposals, *, actor: str) -> AnswerPreview | KnownError:
+    """What the answer to a question would do, or why it is not possible."""
+    try:
+        return preview_answer(db, tree, op, actor=actor)
     except KnownError as error:
         return error
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.review.deck import Deck
@@ -12,6 +13,9 @@ from errormap_core.project.pending import ProposalRow
 from errormap_core.project.proposing import proposal_members
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import Ruling
+
+SHORT = 300
+"""With less room than this, in pixels at 100 %, the description has two lines."""
 
 ENDS = 6
 """So many of the surest and of the most doubtful are shown first, where there are many more."""
@@ -23,6 +27,7 @@ class MembersCard(Card):
     def __init__(self, session: Session, deck: Deck, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._deck = deck
+        self._own: frozenset[str] = frozenset()
         self._sure: dict[str, float] = {}  # of failures that move, how sure that they belong there
         self.name = QLineEdit(self)
         self.name.setAccessibleName(str(tr("Name of the new category")))
@@ -62,6 +67,7 @@ class MembersCard(Card):
         for field in (self.name, self.description):
             field.blockSignals(False)
         self.about.say("" if is_new or row.why is not None else row.description)
+        self._own = self._own_ids()
         members = self._all_members(row)
         ids, heads = _surest_and_most_doubtful(members)
         self._n_below = sum(1 for record_id, _ in members) - min(row.n_members, len(members))
@@ -73,6 +79,10 @@ class MembersCard(Card):
         self._say_count()
         n_more = max(0, row.n_subtree - len(ids))
         self.more.say(trn("and {n:,} more", "and {n:,} more", n_more) if n_more else "")
+
+    def set_room(self, room: QSize) -> None:
+        is_short = room.height() < SHORT * max(1.0, self.session.theme.factor)
+        self.description.setMaximumHeight(44 if is_short else 76)
 
     def _all_members(self, row: ProposalRow) -> list[tuple[str, float | None]]:
         """Its own failures, then those of the proposals below it; at most SHOWN_MEMBERS."""
@@ -125,7 +135,7 @@ class MembersCard(Card):
     def ruling(self) -> Ruling:
         row = self.row
         assert row is not None
-        changed: dict[str, Any] = {"without": tuple(i for i in self.members.left_out() if i in self._own_ids())}
+        changed: dict[str, Any] = {"without": tuple(i for i in self.members.left_out() if i in self._own)}
         if row.kind == "create":
             if self.name.text() != self.arguments.get("name", ""):
                 changed["name"] = self.name.text()
@@ -135,11 +145,33 @@ class MembersCard(Card):
                 return Ruling(proposal_id=row.id, verdict="edit", **changed)
         return self.accepting(**changed)
 
-    def _own_ids(self) -> set[str]:
+    def values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        if self.members.left_out():
+            values["left_out"] = self.members.left_out()
+        if self.row is not None and self.row.kind == "create":
+            name, description = self.name.text(), self.description.toPlainText()
+            if name != self.arguments.get("name", ""):
+                values["name"] = name
+            if description != self.arguments.get("description", ""):
+                values["description"] = description
+        return values
+
+    def take_up(self, values: Mapping[str, Any]) -> bool:
+        left_out = values.get("left_out", ())
+        self.members.leave_out(left_out)
+        if "name" in values:
+            self.name.setText(values["name"])
+        if "description" in values:
+            self.description.setPlainText(values["description"])
+        self._say_count()
+        return set(left_out).issubset(self.members.ids())
+
+    def _own_ids(self) -> frozenset[str]:
         """Members of the proposal itself: those of the ones below it are left out there."""
         project, row = self.session.project, self.row
         assert project is not None and row is not None
-        return {record_id for record_id, _ in proposal_members(project.reader, row.id)}
+        return frozenset(record_id for record_id, _ in proposal_members(project.reader, row.id))
 
     def edit(self) -> None:
         if self.form.isVisible():

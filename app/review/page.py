@@ -81,7 +81,8 @@ class ReviewPage(QueueBrowser):
             row = self.deck.get(self._current)
             rows = [row] if row is not None and row.state != "done" else []
         if rows:
-            self._take_step(DecideProposals(rulings=tuple(self._rulings(rows, verdict)), is_bulk=len(rows) > 1))
+            rulings = tuple(Ruling(proposal_id=row.id, verdict=verdict) for row in rows)
+            self._take_step(DecideProposals(rulings=rulings, is_bulk=len(rows) > 1))
 
     def reject(self) -> None:
         self._say_verdict("reject")
@@ -100,8 +101,8 @@ class ReviewPage(QueueBrowser):
         """Accept all that place failures, in one step that is recorded as bulk; changes of the tree are looked at one by one."""
         chosen = [row.id for row in self.deck.waiting() if row.kind in PLACING_KINDS]
         if chosen:
-            rulings = tuple(Ruling(proposal_id=i, verdict="accept") for i in chosen)
-            self._take_step(DecideProposals(rulings=rulings, is_bulk=True))
+            found = [self.frame.ruling_for(proposal_id) for proposal_id in chosen]
+            self._take_step(DecideProposals(rulings=tuple(each for each in found if each is not None), is_bulk=True))
 
     def edit(self) -> None:
         """Put the focus on what can be changed."""
@@ -134,6 +135,27 @@ class ReviewPage(QueueBrowser):
         row = self.deck.get(self._current)
         if row is not None:
             self._show(row)
+
+    def drop_edit(self) -> None:
+        """Show the proposal as it is proposed, without what was changed on its card."""
+        row = self.deck.get(self._current)
+        if row is not None and self.frame.has_edit:
+            self.frame.drop_edit()
+            self._show(row)
+            self.focus_list()
+
+    def _move(self, how: str) -> None:
+        if self.frame.card is self.frame.split and self._current is not None and not self.frame.is_gone:
+            self.frame.split.move_selected(how)
+
+    part_next = partialmethod(_move, "part_next")
+    part_previous = partialmethod(_move, "part_previous")
+    part_new = partialmethod(_move, "part_new")
+    part_back = partialmethod(_move, "part_back")
+
+    def filter(self) -> None:
+        """Go to the filters; Esc comes back to the list."""
+        self.filters.kind.setFocus()
 
     def _nth(self, n: int) -> None:
         if self.frame.card is not None and self._current is not None and not self.frame.is_gone:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QTextLayout
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QListWidget,
     QListWidgetItem,
+    QSizePolicy,
     QWidget,
 )
 
@@ -21,6 +22,7 @@ from errormap_core.project.pending import ProposalRow
 from errormap_core.project.queries import failure_rows
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.operations import Ruling
+from errormap_core.taxonomy.standing import Standing
 
 ID_ROLE = Qt.ItemDataRole.UserRole
 
@@ -51,6 +53,33 @@ class Card(QWidget):
         only a person can say."""
         return self.accepting()
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something was begun that its ruling says nothing of."""
+        return False
+
+    def previewed(self) -> Ruling | None:
+        """The ruling whose effect is worth saying before. Raises KnownError as `ruling` does."""
+        return self.ruling()
+
+    def values(self) -> dict[str, Any]:
+        """What was changed by hand, as `take_up` takes it; empty where nothing was."""
+        return {}
+
+    def take_up(self, values: Mapping[str, Any]) -> bool:
+        """Change it again as it was; whether all of that still fits what the card shows."""
+        return not values
+
+    def since(self, left: Standing) -> Standing:
+        """What is left of the proposal, with what changed besides since the card was filled; the card marks that."""
+        return left
+
+    def set_room(self, room: QSize) -> None:
+        """Make the best of the room that it is seen in, in pixels; what does not fit is scrolled to."""
+
+    def say_keys(self) -> None:
+        """Show the keys as they are now; nothing else on the card changes."""
+
     def edit(self) -> None:
         """Put the focus where something can be changed."""
 
@@ -75,6 +104,17 @@ class Card(QWidget):
         return Ruling(proposal_id=self.row.id, verdict="edit" if values else "accept", **values)
 
 
+LEAST_MEMBERS = 84
+
+ENDS = (Qt.Key.Key_Home, Qt.Key.Key_End)
+"""Keys that go to the ends of a list that has the focus, though the page has a command on one of them."""
+
+
+def keeps_ends(event: QEvent) -> bool:
+    """Whether this asks if Home or End are a list's own; to be accepted then."""
+    return isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride and event.key() in ENDS
+
+
 class MemberList(QListWidget):
     """Failures by the titles of their errors; with `is_checkable` each can be left out."""
 
@@ -85,10 +125,20 @@ class MemberList(QListWidget):
         self._is_checkable = is_checkable
         self.setWordWrap(True)
         self.setSpacing(2)
-        self.setMinimumHeight(84)
+        self.setMinimumHeight(LEAST_MEMBERS)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.currentItemChanged.connect(self._on_current)
+
+    def sizeHint(self) -> QSize:
+        """Little: it takes what room there is."""
+        return QSize(200, LEAST_MEMBERS)
+
+    def event(self, event: QEvent) -> bool:
+        if keeps_ends(event):
+            event.accept()
+            return True
+        return super().event(event)
 
     def show_members(
         self, session: Session, record_ids: Sequence[str], *, notes: Mapping[str, str] | None = None,
@@ -131,6 +181,13 @@ class MemberList(QListWidget):
     def ids(self) -> list[str]:
         return [item.data(ID_ROLE) for item in self.members()]
 
+    def leave_out(self, record_ids: Iterable[str]) -> None:
+        """Uncheck the boxes of these, and check all others."""
+        out = set(record_ids)
+        for item in self.members():
+            state = Qt.CheckState.Unchecked if item.data(ID_ROLE) in out else Qt.CheckState.Checked
+            item.setCheckState(state)
+
     def left_out(self) -> tuple[str, ...]:
         """Ids of those whose box is not checked."""
         if not self._is_checkable:
@@ -158,6 +215,79 @@ class Text(QLabel):
         self.setVisible(bool(str(text)))
 
 
+LONGEST = 3_000
+"""Characters of a text that are laid out; of a longer one the rest is not worth what it takes."""
+
+
+class Clipped(Text):
+    """Words that wrap into at most so many lines; the rest is in the tooltip. `most` 0: all lines."""
+
+    def __init__(self, parent: QWidget | None = None, *, muted: bool = False, most: int = 1) -> None:
+        super().__init__(parent, muted=muted)
+        self._most = most
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def show_lines(self, most: int) -> None:
+        """Show at most so many from now on; 0: all."""
+        if most != self._most:
+            self._most = most
+            self.updateGeometry()
+            self.update()
+
+    def say(self, text: object) -> None:
+        whole = str(text)
+        super().say(whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}…")
+        self.setToolTip(self.text())
+
+    def n_lines(self, width: int, most: int) -> int:
+        """How many lines would be shown in this width if at most so many were."""
+        return len(self._lines(width, most))
+
+    def lines(self, width: int) -> list[str]:
+        """The lines that are shown in this width, the last elided where more would follow."""
+        return self._lines(width, self._most)
+
+    def _lines(self, width: int, most: int) -> list[str]:
+        text = " ".join(self.text().split())
+        layout = QTextLayout(text, self.font())
+        layout.beginLayout()
+        found: list[tuple[int, int]] = []
+        while (line := layout.createLine()).isValid():
+            line.setLineWidth(max(1, width))
+            found.append((line.textStart(), line.textLength()))
+            if most and len(found) > most:
+                break
+        layout.endLayout()
+        shown = [text[start : start + n].rstrip() for start, n in found]
+        if most and len(shown) > most:
+            rest = text[found[most - 1][0] :]
+            last = self.fontMetrics().elidedText(rest, Qt.TextElideMode.ElideRight, max(1, width))
+            return [*shown[: most - 1], last]
+        return shown
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return max(1, len(self.lines(width))) * self.fontMetrics().lineSpacing()
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, self.heightForWidth(max(1, self.width())))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(40, self.fontMetrics().lineSpacing())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        step, ascent = self.fontMetrics().lineSpacing(), self.fontMetrics().ascent()
+        for n, line in enumerate(self.lines(self.width())):
+            painter.drawText(0, n * step + ascent, line)
+        painter.end()
+
+
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -181,13 +311,13 @@ class _KeepsKeys(QObject):
         return False
 
     def _is_own(self, watched: QObject, event: QKeyEvent) -> bool:
-        """Space and Enter; of a list to choose from letters too, which find an entry."""
+        """Space and Enter; of a list to choose from letters, Home and End too, which go to an entry."""
         plain = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier, Qt.KeyboardModifier.ShiftModifier
         if event.modifiers() not in plain:
             return False
-        return event.key() in (Qt.Key.Key_Space, *_ENTER) or (
-            isinstance(watched, QComboBox) and event.text().isprintable() and bool(event.text())
-        )
+        if isinstance(watched, QComboBox) and (event.key() in ENDS or (event.text() and event.text().isprintable())):
+            return True
+        return event.key() in (Qt.Key.Key_Space, *_ENTER)
 
 
 def keep_space(owner: QObject, widgets: Iterable[QWidget], *, enter: Callable[[], None] | None = None) -> None:
@@ -198,6 +328,13 @@ def keep_space(owner: QObject, widgets: Iterable[QWidget], *, enter: Callable[[]
     keeper = _KeepsKeys(owner, enter)
     for widget in widgets:
         widget.installEventFilter(keeper)
+
+
+def tab_after(first: QWidget, widgets: Iterable[QWidget]) -> None:
+    """Let Tab go from `first` to these, one after the other: what is made later would come last in the window."""
+    for widget in widgets:
+        QWidget.setTabOrder(first, widget)
+        first = widget
 
 
 def subheading(session: Session, label: QLabel) -> None:

@@ -1,10 +1,11 @@
 """What stands above the queue: the filters, how far it has come, how sure it has become, why no questions come."""
 
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from app.queue_reading import Reading
 from app.review.filters import FilterRow
-from app.review.looking import Reading, certainty_sentence, certainty_tip, progress_sentence
-from app.review.parts import Text
+from app.review.looking import certainty_sentence, certainty_tip, progress_sentence
+from app.review.parts import Clipped, Text
 from app.session import Session
 from errormap_core.sentences import Sentence, tr
 
@@ -18,15 +19,20 @@ class QueueTop(QWidget):
         self.filters = FilterRow(self)
         self.progress = QLabel(self)
         self.progress.setAccessibleName(str(tr("How far the queue has come")))
-        self.sure = Text(self, muted=True)
+        self.sure = Clipped(self, muted=True)
         self.note = Text(self, muted=True)
         for text in (self.sure, self.note):
             text.say("")
+        far = QHBoxLayout()
+        far.setSpacing(12)
+        far.addWidget(self.progress)
+        far.addWidget(self.sure, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 8, 12, 4)
         column.setSpacing(4)
-        for widget in (self.filters, self.progress, self.sure, self.note):
-            column.addWidget(widget)
+        column.addWidget(self.filters)
+        column.addLayout(far)
+        column.addWidget(self.note)
         self.hide()
 
     def show_reading(self, reading: Reading) -> None:
@@ -34,7 +40,7 @@ class QueueTop(QWidget):
         self.progress.setText(str(progress_sentence(reading.progress)))
         sure = reading.certainty
         self.sure.say("" if sure is None else certainty_sentence(sure))
-        self.sure.setToolTip("" if sure is None else str(certainty_tip(sure)))
+        self.sure.setToolTip("" if sure is None else f"{certainty_sentence(sure)}\n{certainty_tip(sure)}")
 
     def say_questions(self, said: Sentence | None) -> None:
         self.note.say(said or "")

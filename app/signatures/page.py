@@ -60,6 +60,7 @@ class SignaturesPage(QWidget):
         for signal in (session.opened, session.changed, session.machine_changed, session.scope_changed):
             signal.connect(lambda *_: self._mark_stale())
         session.theme.changed.connect(self._mark_stale)
+        session.keys.changed.connect(self._mark_stale)
         session.closed.connect(self._on_closed)
         self._on_closed()
 
@@ -101,7 +102,7 @@ class SignaturesPage(QWidget):
         if not counted or not np.nansum(shares):
             self._empty.say(
                 tr("Shares appear here once failures are diagnosed and placed in categories."),
-                (str(tr("Review proposals  Ctrl+1")), self._go_review),
+                (self._session.keys.titled(tr("Review proposals"), "view.review"), self._go_review),
             )
             self._layers.setCurrentIndex(0)
             return

@@ -19,7 +19,7 @@ from app.taxonomy.split_view import SplitView
 from app.taxonomy.tree_model import COUNT, DRAFT, ID_ROLE, NAME, SHARE, TreeModel
 from app.taxonomy.view import CategoryView, Filtered
 from errormap_core.errors import KnownError
-from errormap_core.project.queries import Totals, failure_rows, own_counts, totals
+from errormap_core.project.queries import Totals, failure_rows
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import DeleteCategories, MoveCategories
@@ -53,7 +53,7 @@ class TaxonomyDock(QWidget):
         self.view.setModel(self.shown)
         self.view.setAccessibleName(str(tr("Taxonomy")))
         self.view.setSortingEnabled(False)
-        self.names = NameDelegate(self.view, check=self._refusal, taken=self._named_so, id_role=ID_ROLE)
+        self.names = NameDelegate(self.view, session.keys, check=self._refusal, taken=self._named_so, id_role=ID_ROLE)
         self.view.setItemDelegate(self.names)
         header = self.view.header()
         header.setStretchLastSection(False)
@@ -65,7 +65,7 @@ class TaxonomyDock(QWidget):
         header.sectionClicked.connect(self._sort)
         self._sorted: int | None = None
         self._add = QToolButton(self)
-        self._add.setToolTip(str(tr("Add category (Ctrl+Shift+N)")))
+        session.keys.follow(self._say_keys)
         self._add.setAccessibleName(str(tr("Add category")))
         self._add.clicked.connect(lambda _=False: self.add_category())
         head = QHBoxLayout()
@@ -101,17 +101,19 @@ class TaxonomyDock(QWidget):
         self.names.closed.connect(self._end_draft)
         self.proposed.wanted.connect(lambda _: self._show_page("review"))
         self.beside.chosen.connect(self._show_beside)
-        self._recount = QTimer(self)
-        self._recount.setSingleShot(True)
-        self._recount.timeout.connect(self._count)
+        self._numbers: Totals | None = None
+        self._hint_soon = QTimer(self)
+        self._hint_soon.setSingleShot(True)
+        self._hint_soon.timeout.connect(lambda: self._hint(self._numbers))
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
-        session.machine_changed.connect(lambda change: None if change.is_quiet else self._recount.start(0))
         session.counted.connect(self._show_counts)
+        session.queue.read.connect(lambda _: self._hint(self._numbers))
         session.scope_changed.connect(self._follow_scope)
         session.record_selected.connect(self._mark)
         session.theme.changed.connect(self._restyle)
+        session.keys.changed.connect(lambda: self._hint_soon.start(0))  # the hint of an empty tree has keys in it
         self._restyle()
 
     def set_menu(self, make: Callable[[], QMenu]) -> None:
@@ -131,14 +133,13 @@ class TaxonomyDock(QWidget):
         else:
             self.view.expandToDepth(0)
         self._add.setEnabled(self._session.can_edit)
-        self._count()
 
     def _on_closed(self) -> None:
         if self._path is not None:
             self._expanded[self._path] = self._before_filter if self._before_filter is not None else self._opened()
         self._path = self._before_filter = None
         self.model.show(None, can_edit=False)
-        self._count()
+        self._show_counts(None, {})
 
     def _opened(self) -> set[str]:
         """Ids of the categories that are open in the view."""
@@ -153,28 +154,22 @@ class TaxonomyDock(QWidget):
         self._is_following = True
         self.model.follow(change)
         self._is_following = False
-        self._recount.start(0)
+        self._hint_soon.start(0)
         self._mark(self._session.record_id)
         tree, wanted = self._tree(), self._session.scope.category_ids or ()
         if tree is not None and any(c not in tree for c in wanted):
             known = [c for c in map(tree.get, wanted) if c is not None and c.retired != "deleted"]
             self._session.select_categories(list(dict.fromkeys(tree.resolve(c.id).id for c in known)))
 
-    def _count(self) -> None:
-        project = self._session.project
-        if project is None:
-            self._show_counts(None, {})
-        else:
-            self._show_counts(totals(project.reader), own_counts(project.reader))
-
     def _show_counts(self, numbers: Totals | None, own: dict[str, int]) -> None:
-        self.model.refresh_counts(own, 0 if numbers is None else numbers.n_counted)
+        self._numbers = numbers
+        self.model.show_counts(own, 0 if numbers is None else numbers.n_counted)
         self.beside.show_totals(numbers)
         self._hint(numbers)
 
     def _hint(self, numbers: Totals | None) -> None:
         """Say what to do next where there is no category yet, or the filter leaves none."""
-        tree = self._tree()
+        tree, titled = self._tree(), self._session.keys.titled
         if tree is None or numbers is None:
             self._hide_hint()
             return
@@ -183,13 +178,13 @@ class TaxonomyDock(QWidget):
                 tr("No category says “{text}”.", text=self.filter.text().strip()),
                 (str(tr("Show all")), self.filter.clear),
             )
-        elif any(c.reserved is None for c in tree) or self.proposed.n_pending or DRAFT in self.model.ids():
+        elif not self.proposed.is_known or self.proposed.n_pending or self._has_categories(tree):
             self._hide_hint()
             return
         elif not numbers.n_failures:
             self.hint.say(
                 tr("No categories yet. They come from failures: import results first."),
-                (str(tr("Import…  Ctrl+I")), lambda: self._do("file.import")),
+                (titled(tr("Import…"), "file.import"), lambda: self._do("file.import")),
             )
         elif not numbers.states["analysed"]:
             self.hint.say(
@@ -198,17 +193,23 @@ class TaxonomyDock(QWidget):
                     "No categories yet. {n:,} failures wait for a diagnosis.",
                     numbers.states["waiting"],
                 ),
-                (str(tr("Run the judge…  Ctrl+J")), lambda: self._do("judge.run")),
+                (titled(tr("Run the judge…"), "judge.run"), lambda: self._do("judge.run")),
             )
         else:
             self.hint.say(
                 tr("No categories yet. Have them proposed from the diagnosed failures, or add one."),
-                (str(tr("Propose  Ctrl+P")), lambda: self._do("judge.propose")),
-                (str(tr("Add  Ctrl+Shift+N")), self.add_category),
+                (titled(tr("Propose"), "judge.propose"), lambda: self._do("judge.propose")),
+                (titled(tr("Add"), "taxonomy.add"), self.add_category),
             )
         rows = self.shown.rowCount() * self._session.theme.row_height()
         self.view.setMaximumHeight(self.view.header().sizeHint().height() + rows + (8 if rows else 0))
         self.hint.show()
+
+    def _say_keys(self) -> None:
+        self._add.setToolTip(self._session.keys.hinted(tr("Add category"), "taxonomy.add"))
+
+    def _has_categories(self, tree: Tree) -> bool:
+        return any(c.reserved is None for c in tree) or DRAFT in self.model.ids()
 
     def _hide_hint(self) -> None:
         self.hint.hide()
@@ -319,8 +320,7 @@ class TaxonomyDock(QWidget):
         if wanted != self.selected_ids():
             self._select(wanted)
         self._is_following = False
-        project = self._session.project
-        self._hint(None if project is None else totals(project.reader))
+        self._hint(self._numbers)
 
     def _sort(self, column: int) -> None:
         """By name, by count, or (clicked again) in the order of the tree; positions never change by it."""
@@ -389,7 +389,7 @@ class TaxonomyDock(QWidget):
         if op is not None and self._session.apply(op) is not None:
             self.select([op.category_id])
         elif op is None:
-            self._recount.start(0)
+            self._hint_soon.start(0)
 
     def _refusal(self, category_id: str | None, name: str) -> KnownError | None:
         """Why the core would not take a name; None where it would."""

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.review.parts import Clipped
 from app.session import Session
 from errormap_core.project.queries import common_titles, failure_rows, n_counted_in
 from errormap_core.sentences import tr, trn
@@ -26,6 +27,9 @@ TYPICAL = 5
 SHORT = 36
 
 LEAST_COLUMN = 170
+
+MOST_LINES = 3
+"""Of a description, on a card; the tooltip has all of it."""
 
 
 class MergeSides(QScrollArea):
@@ -44,6 +48,7 @@ class MergeSides(QScrollArea):
         self.boxes: list[QCheckBox] = []
         self.names: list[QLabel] = []
         self.titles: list[QListWidget] = []
+        self._paths: list[str] = []
         self.counts: dict[str, int] = {}
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -59,7 +64,7 @@ class MergeSides(QScrollArea):
         self._ids = list(category_ids)
         self._survivor.deleteLater()
         self._survivor = QButtonGroup(self)
-        self.boxes, self.names, self.titles = [], [], []
+        self.boxes, self.names, self.titles, self._paths = [], [], [], []
         tree = project.tree
         self.counts = {c: n_counted_in(project.reader, tree.subtree(c)) for c in category_ids}
         reserved = [c for c in category_ids if tree.live(c).reserved is not None]
@@ -69,13 +74,21 @@ class MergeSides(QScrollArea):
         sides.setContentsMargins(0, 0, 0, 0)
         sides.setSpacing(16)
         for place, category_id in enumerate(category_ids):
-            key = keys[place] if place < len(keys) else ""
-            sides.addWidget(self._side(inner, place, category_id, (typical or {}).get(category_id, ()), key), 1)
+            sides.addWidget(self._side(inner, place, category_id, (typical or {}).get(category_id, ())), 1)
+        self.say_keys(keys)
         self._survivor.button(self._ids.index(first) if first in self._ids else 0).setChecked(True)
         self.setWidget(inner)
         self._survivor.idToggled.connect(lambda _, on: self.changed.emit() if on else None)
 
-    def _side(self, parent: QWidget, place: int, category_id: str, typical: Sequence[str], key: str) -> QWidget:
+    def say_keys(self, keys: Sequence[str]) -> None:
+        """Show what leaves the columns out."""
+        for place, (box, path) in enumerate(zip(self.boxes, self._paths, strict=True)):
+            key = keys[place] if place < len(keys) else ""
+            box.setText(key)
+            bracketed = f" ({key})" if key else ""
+            box.setToolTip(str(tr("{path}\nNot checked, it is left out{key}", path=path, key=bracketed)))
+
+    def _side(self, parent: QWidget, place: int, category_id: str, typical: Sequence[str]) -> QWidget:
         project = self._session.project
         assert project is not None
         tree = project.tree
@@ -89,8 +102,7 @@ class MergeSides(QScrollArea):
         name = name.replace("&", "&&")
         path = tree.path(category_id)
         if self._can_leave_out:
-            box = QCheckBox(key, side)
-            box.setToolTip(str(tr("{path}\nNot checked, it is left out ({key})", path=path, key=key)))
+            box = QCheckBox(side)
             box.setAccessibleName(str(tr("“{name}” is merged", name=category.name)))
             box.setChecked(True)
             box.toggled.connect(lambda _: self._on_box())
@@ -102,6 +114,7 @@ class MergeSides(QScrollArea):
             column.addLayout(head)
             self.boxes.append(box)
             self.names.append(label)
+            self._paths.append(path)
         radio = QRadioButton(str(tr("this one stays")) if self._can_leave_out else name, side)
         radio.setToolTip(str(tr("{path}\nIts id survives", path=path)))
         radio.setAccessibleName(str(tr("“{name}” stays, the others go into it", name=category.name)))
@@ -117,7 +130,9 @@ class MergeSides(QScrollArea):
         numbers.setForegroundRole(numbers.foregroundRole().PlaceholderText)
         column.addWidget(numbers)
         if category.description:
-            column.addWidget(_words(category.description, side))
+            described = Clipped(side, most=MOST_LINES if self._can_leave_out else 0)
+            described.say(category.description)
+            column.addWidget(described)
         titles = self._titles(side, category_id, typical)
         titles.setAccessibleName(str(tr("Typical errors of “{name}”", name=category.name)))
         column.addWidget(titles, 1)
@@ -180,6 +195,21 @@ class MergeSides(QScrollArea):
         """Leave the nth out, or take it in again; counted from 0."""
         if place < len(self.boxes):
             self.boxes[place].toggle()
+
+    def choose(self, *, left_out: Sequence[str], into: str | None) -> bool:
+        """Leave these out, and let that one stay; whether all of them are here."""
+        for category_id, box in zip(self._ids, self.boxes, strict=True):
+            box.setChecked(category_id not in left_out)
+        if into in self.included():
+            self._survivor.button(self._ids.index(into)).setChecked(True)
+        return set(left_out).issubset(self._ids) and (into is None or into in self._ids)
+
+    def fields(self) -> list[QWidget]:
+        """What can have the focus, in the order of the columns."""
+        found: list[QWidget] = []
+        for place, titles in enumerate(self.titles):
+            found += [*self.boxes[place : place + 1], self._survivor.button(place), titles]
+        return found
 
     def typical_ids(self) -> list[str]:
         """A failure of each column that has one."""

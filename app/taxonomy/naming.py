@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QRect, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QPalette, QValidator
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPalette, QValidator
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -16,8 +16,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.commands import BY_ID
+from app.keys import KeyMap
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
+
+MERGE = "taxonomy.merge"
 
 Check = Callable[[str | None, str], KnownError | None]
 """Asks why a category (None: one that is added) cannot have a name; None: it can."""
@@ -52,7 +56,6 @@ class NameNote(QFrame):
         self.label.setWordWrap(True)
         self.label.setTextFormat(Qt.TextFormat.PlainText)
         self.button = QToolButton(self)
-        self.button.setText(str(tr("Merge the two…  Ctrl+M")))
         self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the field must not lose the focus, which would close it
         self.button.clicked.connect(self.merge)
         self._room = parent
@@ -85,13 +88,15 @@ class NameDelegate(QStyledItemDelegate):
     merge_wanted = Signal(str, str)  # the category that is renamed, the one that has the name
     closed = Signal()
 
-    def __init__(self, view: QAbstractItemView, *, check: Check, taken: Taken, id_role: int) -> None:
+    def __init__(self, view: QAbstractItemView, keys: KeyMap, *, check: Check, taken: Taken, id_role: int) -> None:
         super().__init__(view)
         self._view, self._check, self._taken, self._id_role = view, check, taken, id_role
+        self._keys = keys
         self._editor: QLineEdit | None = None
         self._key: str | None = None
         self.note = NameNote(view.viewport())
         self.note.merge.connect(self._merge)
+        keys.follow(self._say_keys)
         self.closeEditor.connect(lambda *_: self._on_closed())
 
     def createEditor(
@@ -127,14 +132,23 @@ class NameDelegate(QStyledItemDelegate):
             self.note.say(str(error), editor.geometry(), can_merge=can_merge)
 
     def eventFilter(self, editor: QObject, event: QEvent) -> bool:
-        """Enter on a name that is refused says why; Ctrl+M merges with the category that has it."""
+        """Enter on a name that is refused says why; the key of merging merges with the category that has it."""
         if editor is self._editor and event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
                 self._say()
-            elif event.key() == Qt.Key.Key_M and event.modifiers() == Qt.KeyboardModifier.ControlModifier:
+            elif QKeySequence(event.keyCombination()) in self._merge_keys():
                 self._merge()
                 return True
         return super().eventFilter(editor, event)
+
+    def _merge_keys(self) -> list[QKeySequence]:
+        """Keys of merging that are no text: single letters are typed into the field."""
+        names = [key for key in self._keys.of(BY_ID[MERGE]) if key.startswith(("Ctrl+", "Alt+", "Meta+"))]
+        return [QKeySequence(key) for key in names]
+
+    def _say_keys(self) -> None:
+        title = tr("Merge the two…")
+        self.note.button.setText(self._keys.titled(title, MERGE) if self._merge_keys() else str(title))
 
     def _merge(self) -> None:
         editor = self._editor

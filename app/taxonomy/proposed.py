@@ -3,7 +3,8 @@
 The model is told what is pending after a change and follows by insertions and removals.
 """
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
@@ -11,10 +12,11 @@ from PySide6.QtGui import QFont, QIcon
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QToolButton, QTreeView, QVBoxLayout, QWidget
 
 from app.icons import icon
+from app.queue_reading import Reading
 from app.session import Session
-from errormap_core.project.pending import ProposalRow, pending_proposals
+from errormap_core.project.pending import ProposalRow
 from errormap_core.sentences import tr, trn
-from errormap_core.taxonomy.edits import Change, Edit, MachineChange
+from errormap_core.taxonomy.edits import Change, Edit
 from errormap_core.taxonomy.rulings import DECIDING, PLACING_KINDS
 
 PROPOSAL_ROLE = Qt.ItemDataRole.UserRole
@@ -23,6 +25,9 @@ NAME, COUNT = range(2)
 
 MOST = 16_777_215
 """Qt's word for a widget without a greatest height."""
+
+MOST_FOLLOWED = 100
+"""Where more than this come and go, they are shown anew instead of one after the other."""
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -50,7 +55,7 @@ class ProposedModel(QAbstractItemModel):
         self.endResetModel()
 
     def follow(self, rows: Sequence[ProposalRow]) -> None:
-        """Make what is shown the same as `rows`: parents before children, as proposing.pending_proposals gives them."""
+        """Make what is shown the same as `rows`, parents before children. A row that has not changed is the same object."""
         parents, before = _parents_of(rows), self._rows
         children = _children_of(parents)
         kept: set[str] = set()
@@ -65,7 +70,7 @@ class ProposedModel(QAbstractItemModel):
         for key, parent in parents.items():
             if key not in kept:
                 self._insert(key, parent, children[parent].index(key))
-            elif before[key] != self._rows[key]:
+            elif before[key] is not self._rows[key]:
                 self.dataChanged.emit(self.index_of(key), self.index_of(key, COUNT))
 
     def _has_order(self, parent: str | None, order: list[str]) -> bool:
@@ -89,6 +94,10 @@ class ProposedModel(QAbstractItemModel):
         self._children.setdefault(parent, []).insert(place, key)
         self._parents[key] = parent
         self.endInsertRows()
+
+    def parents(self) -> list[str]:
+        """Ids of the proposals that have others below them."""
+        return [key for key, below in self._children.items() if key is not None and below]
 
     def repaint(self) -> None:
         """Repaint all that is shown, after another scheme was chosen."""
@@ -188,8 +197,8 @@ class ProposedPanel(QWidget):
         super().__init__(parent)
         self._session = session
         self._is_following = False
-        self._n_steps = 0
         self.n_pending = 0
+        self.is_known = False  # what waits has been read
         self.title = QToolButton(self)
         self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.title.setToolTip(str(tr("Fold them away, or show them; they are decided on the page Review")))
@@ -211,33 +220,26 @@ class ProposedPanel(QWidget):
         column.addWidget(self.title)
         column.addWidget(self.view, 1)
         self.title.clicked.connect(lambda _=False: self._fold())
-        self.view.selectionModel().currentChanged.connect(lambda index, _: self._choose(index))
+        self.view.selectionModel().currentChanged.connect(lambda index, _: self._on_current(index))
         self.view.clicked.connect(self._choose)
         self.view.activated.connect(self._choose)
-        session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
-        session.machine_changed.connect(self._on_machine)
+        session.queue.read.connect(self._on_read)
         session.proposal_selected.connect(self._select)
         self._shown: list[ProposalRow] = []
         self.hide()
-
-    def _on_opened(self) -> None:
-        project = self._session.project
-        rows = [] if project is None else pending_proposals(project.reader, kinds=PLACING_KINDS)
-        self.model.show(self._show(rows))
-        self.view.expandAll()
 
     def _on_closed(self) -> None:
         self.model.show(())
         self._shown = []
         self.n_pending = 0
+        self.is_known = False
         self.hide()
 
     def _on_change(self, change: Change) -> None:
         if not change.tables() & {"decision", "category"}:
             return
-        self._n_steps += 1
         done = {
             edit.key
             for edit in change.edits
@@ -245,44 +247,40 @@ class ProposedPanel(QWidget):
         }
         if done:  # what is decided goes at once; how the rest stands is read beside
             self._follow([row for row in self._shown if row.id not in done])
-        self._ask()
 
-    def _on_machine(self, change: MachineChange) -> None:
-        if change.tables <= {"analysis", "judge_error", "embedding"}:  # a judge proposes nothing
-            return
-        self._ask()
-
-    def _ask(self) -> None:
-        """Read what waits beside the window's thread; what was asked before the last step is not told."""
-        asked = self._n_steps
-        self._session.reads.ask(
-            "proposed",
-            lambda db: pending_proposals(db, kinds=PLACING_KINDS),
-            lambda rows: self._follow(rows) if asked == self._n_steps else None,
-        )
-
-    def follow(self) -> None:
-        """Read again what waits."""
-        project = self._session.project
-        if project is not None:
-            self._follow(pending_proposals(project.reader, kinds=PLACING_KINDS))
+    def _on_read(self, reading: Reading) -> None:
+        self.is_known = True
+        self._follow([row for row in reading.waiting if row.kind in PLACING_KINDS])
 
     def _follow(self, rows: list[ProposalRow]) -> None:
-        if rows == self._shown:
+        if len(rows) == len(self._shown) and all(map(operator.is_, rows, self._shown)):
             return
+        before, after = {row.id for row in self._shown}, {row.id for row in rows}
         self._is_following = True
-        self.model.follow(self._show(rows))
+        self._show(rows)
+        if len(before ^ after) > MOST_FOLLOWED:
+            folded = {key for key in self.model.parents() if not self.view.isExpanded(self.model.index_of(key))}
+            self.model.show(rows)
+            self._unfold(key for key in self.model.parents() if key not in folded)
+        else:
+            self.model.follow(rows)
+            if not before:
+                self._unfold(self.model.parents())
         self._is_following = False
         self._select(self._session.proposal_id)
 
-    def _show(self, rows: list[ProposalRow]) -> list[ProposalRow]:
+    def _unfold(self, proposal_ids: Iterable[str]) -> None:
+        """Show what is below these. Qt would keep account of each row that it is told to unfold, whether or not it can be."""
+        for proposal_id in proposal_ids:
+            self.view.expand(self.model.index_of(proposal_id))
+
+    def _show(self, rows: list[ProposalRow]) -> None:
         self._shown = rows
         self.n_pending = len(rows)
         self.title.setText(
             str(trn("{n:,} proposal, not in the totals", "{n:,} proposals, not in the totals", len(rows)))
         )
         self.setVisible(bool(rows))
-        return rows
 
     def _select(self, proposal_id: str | None) -> None:
         """Follow a proposal that is chosen elsewhere."""
@@ -291,6 +289,11 @@ class ProposedPanel(QWidget):
             self._is_following = True
             self.view.setCurrentIndex(index)
             self._is_following = False
+
+    def _on_current(self, index: QModelIndex) -> None:
+        """Who only comes by with Tab chooses nothing: the view makes its first row the current one then."""
+        if self.view.selectionModel().isSelected(index):
+            self._choose(index)
 
     def _choose(self, index: QModelIndex) -> None:
         row = self.model.row(index)

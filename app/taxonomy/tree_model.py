@@ -5,7 +5,7 @@ it is asked of the project, so that any number of edits are followed at once.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt
@@ -14,7 +14,6 @@ from PySide6.QtGui import QFont
 from app.records.list_model import RECORDS_MIME
 from errormap_core.errors import KnownError
 from errormap_core.measures.counts import subtree_counts
-from errormap_core.project.queries import own_counts, totals
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.category_operations import moves_to
@@ -76,7 +75,7 @@ class TreeModel(QAbstractItemModel):
             for category in project.tree:
                 self._children.setdefault(category.parent_id, []).append(category.id)
                 self._parents[category.id] = category.parent_id
-        self._read_counts()
+        self._counts, self._n_counted = {}, 0
         self.endResetModel()
 
     def follow(self, change: Change) -> None:
@@ -190,23 +189,14 @@ class TreeModel(QAbstractItemModel):
 
     # Counts
 
-    def refresh_counts(self, own: dict[str, int] | None = None, n_counted: int = 0) -> None:
-        """Show these counts, of each category itself and of all, or read them; repaints the rows whose numbers moved."""
-        before, n_before = self._counts, self._n_counted
+    def show_counts(self, own: Mapping[str, int], n_counted: int) -> None:
+        """Show these counts, of each category itself and of all; repaints the rows whose numbers moved."""
         tree = self._tree()
-        if own is None or tree is None:
-            self._read_counts()
-        else:
-            self._counts, self._n_counted = subtree_counts(tree, own), n_counted
+        before, n_before = self._counts, self._n_counted
+        self._counts, self._n_counted = subtree_counts(tree, own) if tree is not None else {}, n_counted
         for category_id in self._parents:
             if n_before != self._n_counted or before.get(category_id) != self._counts.get(category_id):
                 self.dataChanged.emit(self.index_of(category_id, COUNT), self.index_of(category_id, SHARE))
-
-    def _read_counts(self) -> None:
-        self._counts, self._n_counted = {}, 0
-        if self._project is not None:
-            self._counts = subtree_counts(self._project.tree, own_counts(self._project.reader))
-            self._n_counted = totals(self._project.reader).n_counted
 
     def mark(self, category_id: str | None) -> None:
         """Mark the category that holds the record which is read."""

@@ -1,12 +1,12 @@
 """Embeddings kept in the project by the hash of their text and the encoder's name; each text is encoded once."""
 
 import hashlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 import numpy as np
 
 from errormap_core.embedding.encoder import Encoder, Vectors
-from errormap_core.project.proposing import cached_vectors, save_vectors
+from errormap_core.project.proposing import cached_hashes, cached_vectors, save_vectors
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr
 from errormap_core.tasks import Cancelled, Progress, never_cancelled
@@ -34,7 +34,9 @@ def embed(
     wanted = {text_hash(text): text for text in texts}
     hashes = list(wanted)
     for start in range(0, len(hashes), _READ_AT_ONCE):
-        for known in cached_vectors(project.db, encoder.name, hashes[start : start + _READ_AT_ONCE]):
+        if cancelled():
+            return 0
+        for known in cached_hashes(project.db, encoder.name, hashes[start : start + _READ_AT_ONCE]):
             del wanted[known]
     missing = sorted(wanted.items(), key=lambda item: (len(item[1]), item[1]))  # long ones together pad less
     total = len(missing)
@@ -56,14 +58,20 @@ def embed(
     return done
 
 
-def vectors_of(project: Project, texts: Sequence[str], encoder: Encoder) -> Vectors:
-    """The kept vectors of `texts`, float32 of shape (n, dim), in their order. Raises KeyError where one is missing."""
+def vectors_of(
+    project: Project, texts: Sequence[str], encoder: Encoder, pause: Callable[[], None] = lambda: None
+) -> Vectors:
+    """The kept vectors of `texts`, float32 of shape (n, dim), in their order. Raises KeyError where one is missing.
+
+    `pause` is called between steps and may raise to end the work.
+    """
     if not texts:
         return np.zeros((0, encoder.dim), np.float32)
     hashes = [text_hash(text) for text in texts]
     distinct = list(dict.fromkeys(hashes))
     kept: dict[str, Vectors] = {}
     for start in range(0, len(distinct), _READ_AT_ONCE):
+        pause()
         found = cached_vectors(project.db, encoder.name, distinct[start : start + _READ_AT_ONCE])
         kept.update({key: np.frombuffer(blob, dtype=_STORED) for key, blob in found.items()})
     return np.stack([kept[key] for key in hashes]).astype(np.float32)

@@ -88,10 +88,10 @@ def about_key(key: Mapping[str, Any]) -> Iterator[Sentence]:
         yield trn("Gold “{title}”: {n:,} failure", "Gold “{title}”: {n:,} failures", key["n"], title=key["title"])
     else:
         yield tr(
-            "{title}: {written:,} analyses written, {placed:,} failures placed by hand",
+            "{title}: {written} written, {placed} placed by hand",
             title=key["title"],
-            written=key["n_written"],
-            placed=key["n_placed"],
+            written=trn("{n:,} analysis", "{n:,} analyses", key["n_written"]),
+            placed=trn("{n:,} failure", "{n:,} failures", key["n_placed"]),
         )
     if key["n_gold"]:
         yield trn(
@@ -115,7 +115,9 @@ def _key(key: Mapping[str, Any]) -> Iterator[Sentence]:
         return
     for split, half in HALVES.items():
         part = key["splits"][split]
-        yield tr("  {half}: {n:,} failures of {examples:,} examples", half=half, n=part["n"], examples=part["examples"])
+        examples = trn("{n:,} example", "{n:,} examples", part["examples"])
+        yield trn("  {half}: {n:,} failure of {examples}", "  {half}: {n:,} failures of {examples}", part["n"],
+                  half=half, examples=examples)  # fmt: skip
         for run in key["runs"]:
             yield from _run(run, run["splits"][split])
         ceiling = None if key["classifier"] is None else key["classifier"][split]
@@ -127,11 +129,12 @@ def _key(key: Mapping[str, Any]) -> Iterator[Sentence]:
 
 
 def _run(run: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Sentence]:
-    yield tr(
+    yield trn(
+        "    {name} ({id}): {n:,} failure, {missing:,} more not analysed",
         "    {name} ({id}): {n:,} failures, {missing:,} more not analysed",
+        found["n"],
         name=run["name"],
         id=run["run"][:SHORT_ID],
-        n=found["n"],
         missing=found["missing"],
     )
     if not found["n"]:

@@ -10,12 +10,12 @@ def sentences(result: Mapping[str, Any]) -> Iterator[Sentence]:
     """The result of `score_project`, line by line."""
     gold = result["gold"]
     yield tr(
-        "Gold “{title}”: {analyses:,} analyses ({error:,} errors, {no_error:,} without an error, {unclear:,} unclear), "
-        "{used:,} of {categories:,} categories used",
+        "Gold “{title}”: {analyses} ({error:,} with an error, {no_error:,} without, {unclear:,} unclear), "
+        "{used:,} of {categories} used",
         title=gold["title"],
-        analyses=gold["analyses"],
+        analyses=trn("{n:,} analysis", "{n:,} analyses", gold["analyses"]),
         used=gold["categories_used"],
-        categories=gold["categories"],
+        categories=trn("{n:,} category", "{n:,} categories", gold["categories"]),
         **gold["verdicts"],
     )
     if gold["left_out"]:

@@ -147,7 +147,8 @@ def _record(
         hint = tr(" It goes on over {n:,} lines: a quote that is not closed?", n=n_lines + 1) if n_lines > 50 else ""
         yield RowProblem(
             name, line, "", "fields",
-            tr("The row has {n:,} fields, the header {wanted:,}.{hint}", n=len(values), wanted=n_columns, hint=hint),
+            trn("The row has {n:,} field, the header {wanted:,}.{hint}",
+                "The row has {n:,} fields, the header {wanted:,}.{hint}", len(values), wanted=n_columns, hint=hint),
         )  # fmt: skip
         return
 

@@ -67,15 +67,15 @@ class ImportResult:
     def sentence(self) -> Sentence:
         guess = tr(" (a guess; it is not UTF-8)") if self.is_guess else tr("")
         return tr(
-            "{file}: {rows:,} rows, {added:,} added, {same:,} there already, {replaced:,} replaced, {lost:,} left out;"
-            " {failures:,} failures under {threshold:g} in {dataset}; read as {encoding}{guess}",
+            "{file}: {rows}, {added:,} added, {same:,} there already, {replaced:,} replaced, {lost:,} left out;"
+            " {failures} under {threshold:g} in {dataset}; read as {encoding}{guess}",
             file=self.file,
-            rows=self.n_rows,
+            rows=trn("{n:,} row", "{n:,} rows", self.n_rows),
             added=self.n_added,
             same=self.n_unchanged + self.n_duplicates,
             replaced=self.n_replaced,
             lost=self.n_lost,
-            failures=self.n_failures,
+            failures=trn("{n:,} failure", "{n:,} failures", self.n_failures),
             threshold=self.threshold,
             dataset=self.dataset,
             encoding=self.encoding,

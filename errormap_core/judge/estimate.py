@@ -17,7 +17,7 @@ from errormap_core.judge.prompts import Prompt
 from errormap_core.judge.starting import JudgePlan
 from errormap_core.project import judging
 from errormap_core.project.store import Project
-from errormap_core.sentences import Sentence, tr
+from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.tasks import duration
 
 SAMPLED = 60
@@ -48,9 +48,9 @@ class Estimate:
     def sentence(self) -> Sentence:
         """For people."""
         about = tr(
-            "{n:,} failures of {examples:,} examples: about {read:,} tokens to read and {write:,} to write",
-            n=self.n,
-            examples=self.n_examples,
+            "{failures} of {examples}: about {read:,} tokens to read and {write:,} to write",
+            failures=trn("{n:,} failure", "{n:,} failures", self.n),
+            examples=trn("{n:,} example", "{n:,} examples", self.n_examples),
             read=_rounded(self.read_tokens),
             write=_rounded(self.written_tokens),
         )

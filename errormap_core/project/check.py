@@ -123,7 +123,8 @@ def _tree(project: Project) -> Iterator[Sentence]:
     sql = """SELECT count(*) FROM assignment a JOIN category c ON c.id = a.category_id WHERE c.retired IS NOT NULL"""
     (n,) = project.db.execute(sql).fetchone()
     if n:
-        yield tr("{n:,} assignments are in categories that are not in the tree any more.", n=n)
+        yield trn("{n:,} assignment is in a category that is not in the tree any more.",
+                  "{n:,} assignments are in categories that are not in the tree any more.", n)  # fmt: skip
 
 
 def _log(project: Project) -> Iterator[Sentence]:

@@ -92,6 +92,18 @@ def refresh(db: Database, *, record_ids: Iterable[str] | None = None, dataset: s
     db.execute(_COUNTED.format(records=records), _only(parameters, records))
 
 
+def recount(db: Database, record_ids: Iterable[str]) -> None:
+    """Derive again which assignments of these records count, where no state of a failure has changed: what runs place
+    makes no failure an analysed one."""
+    db.execute(_COUNTED.format(records="SELECT value FROM json_each(:ids)"), {"ids": json.dumps(list(record_ids))})
+
+
+def any_annotator(db: Database, source_ids: Iterable[str]) -> bool:
+    """Whether any of these sources is a person."""
+    sql = "SELECT EXISTS (SELECT 1 FROM source WHERE kind = 'annotator' AND id IN (SELECT value FROM json_each(?)))"
+    return bool(db.execute(sql, [json.dumps(sorted(source_ids))]).fetchone()[0])
+
+
 def _rules(db: Database) -> dict[str, Any]:
     models = chosen(db, "models.analysed")
     return {

@@ -1,4 +1,4 @@
-"""What a planned operation would do to the share of Other: counted failures in it and below it, before and after."""
+"""What a planned operation would do to counts: of each category, and of Other with all below it, before and after."""
 
 import json
 from collections import Counter
@@ -20,14 +20,13 @@ _PRIMARY = """SELECT a.record_id, a.id, a.category_id, s.kind = 'annotator', s.r
     JOIN assignment a ON a.record_id = m.value AND a.is_primary = 1 JOIN source s ON s.id = a.source_id"""
 
 
-def tell_other(db: Database, tree: Tree, draft: Draft) -> None:
-    """Fill in the draft's effect; nothing where it edits more than the tree, assignments and decisions."""
+def counts_around(db: Database, draft: Draft) -> tuple[Counter[str], Counter[str]] | None:
+    """Counted failures by category before the planned edits and after them; None where more than the tree, assignments and
+    decisions is edited, so that what counts changes rather than where it is."""
     if any(edit.table not in _TABLES for edit in draft.edits):
-        return
-    own = Counter(own_counts(db))
-    sql = "SELECT count(*) FROM failure WHERE state IN ('analysed', 'no_error')"
-    draft.effect.n_total = db.execute(sql).fetchone()[0]
-    draft.effect.other_before = sum(own[category] for category in below_other(tree))
+        return None
+    before = Counter(own_counts(db))
+    own = Counter(before)
     touched: set[str] = set()
     for edit in draft.edits:
         if isinstance(edit, BulkRows) and edit.table == "assignment":
@@ -41,7 +40,16 @@ def tell_other(db: Database, tree: Tree, draft: Draft) -> None:
             own[edit.before] -= n
             own[edit.after] += n
     own.update(_counted_after(db, draft, by_hand))
-    draft.effect.other_after = sum(own[category] for category in below_other(draft.tree))
+    return before, own
+
+
+def tell_other(db: Database, tree: Tree, draft: Draft, counts: tuple[Counter[str], Counter[str]]) -> None:
+    """Say in the draft's effect what is in Other and below it, by the counts before and after."""
+    before, after = counts
+    sql = "SELECT count(*) FROM failure WHERE state IN ('analysed', 'no_error')"
+    draft.effect.n_total = db.execute(sql).fetchone()[0]
+    draft.effect.other_before = sum(before[category] for category in below_other(tree))
+    draft.effect.other_after = sum(after[category] for category in below_other(draft.tree))
 
 
 def below_other(tree: Tree) -> Iterable[str]:

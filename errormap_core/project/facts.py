@@ -1,12 +1,14 @@
 """What plans of operations ask of the project (taxonomy/facts.py), answered in SQL."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
+from errormap_core.project.counting import chosen
+from errormap_core.project.proposing import ITS_RUNS, LATEST_FIRST
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.edits import KEY_COLUMNS, Row
 from errormap_core.taxonomy.facts import ASSIGNMENT_COLUMNS, ProposalFacts
@@ -26,10 +28,15 @@ def read_row(db: Database, table: str, key: str) -> dict[str, Any] | None:
 
 
 class ProjectFacts:
-    """Answers from the writing connection, so that they are those of the open transaction."""
+    """Answers from the writing connection, so that they are those of the open transaction.
+
+    Made anew for each step or question: what machines proposed is read once.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._proposals: dict[tuple[str, str | None], ProposalFacts] = {}
+        self._is_locked: bool | None = None
 
     def assignment_ids(self, category_id: str, record_ids: Sequence[str] | None = None) -> list[int]:
         sql, values = "SELECT id FROM assignment WHERE category_id = ?", [category_id]
@@ -61,11 +68,11 @@ class ProjectFacts:
             WHERE category_id IN (SELECT value FROM json_each(?)) AND counted = 1"""
         return int(self._db.execute(sql, [json.dumps(list(category_ids))]).fetchone()[0])
 
-    def n_by_people(self, assignment_ids: Sequence[int]) -> int:
-        """How many of these assignments are people's own decisions."""
-        sql = """SELECT count(*) FROM assignment a JOIN source s ON s.id = a.source_id
-            WHERE s.kind = 'annotator' AND a.id IN (SELECT value FROM json_each(?))"""
-        return int(self._db.execute(sql, [json.dumps(list(assignment_ids))]).fetchone()[0])
+    def by_people(self, assignment_ids: Sequence[int]) -> dict[str, int]:
+        """How many of these assignments are decisions of each person, by name, the most first."""
+        sql = """SELECT s.name, count(*) FROM assignment a JOIN source s ON s.id = a.source_id
+            WHERE s.kind = 'annotator' AND a.id IN (SELECT value FROM json_each(?)) GROUP BY s.name ORDER BY 2 DESC, 1"""
+        return dict(self._db.execute(sql, [json.dumps(list(assignment_ids))]).fetchall())
 
     def assignments(self, record_ids: Sequence[str], **where: Any) -> list[tuple[Any, ...]]:
         sql = f"SELECT {_COLUMNS} FROM assignment WHERE record_id IN (SELECT value FROM json_each(?))"
@@ -112,11 +119,34 @@ class ProjectFacts:
 
     def proposal(self, proposal_id: str, run_id: str | None = None) -> ProposalFacts:
         """What deciding needs, as this run has it or the latest that proposed it. Raises KnownError where there is none."""
+        known = self._proposals.get((proposal_id, run_id))
+        if known is None:
+            known = self._read_proposal(proposal_id, run_id)
+            self._proposals[proposal_id, run_id] = self._proposals[proposal_id, known.run_id] = known
+        return known
+
+    def read_proposals(self, proposal_ids: Sequence[str]) -> None:
+        """Read these at once, as the latest runs have them: those that are asked about next. Unknown ones are left out."""
+        ids = json.dumps([i for i in dict.fromkeys(proposal_ids) if (i, None) not in self._proposals])
+        members: dict[str, list[tuple[str, float | None]]] = {}
+        sql = """SELECT proposal_id, record_id, confidence FROM proposal_member
+            WHERE proposal_id IN (SELECT value FROM json_each(?)) ORDER BY proposal_id, position"""
+        for proposal_id, record_id, confidence in self._db.execute(sql, [ids]):
+            members.setdefault(proposal_id, []).append((record_id, confidence))
+        sql = f"""SELECT p.id, p.kind, p.arguments, rp.run_id, rp.parent_id, p.evidence
+            FROM json_each(?) wanted CROSS JOIN {ITS_RUNS} AND rp.proposal_id = wanted.value
+            JOIN source s ON s.id = r.id JOIN proposal p ON p.id = rp.proposal_id {LATEST_FIRST}"""
+        for row in self._db.execute(sql, [ids]).fetchall():
+            key = row[0]
+            if (key, None) not in self._proposals:  # the first is of the latest run
+                known = _proposal(row, members.get(key, ()))
+                self._proposals[key, None] = self._proposals[key, known.run_id] = known
+
+    def _read_proposal(self, proposal_id: str, run_id: str | None) -> ProposalFacts:
         row = self._db.execute(
-            """SELECT p.kind, p.arguments, rp.run_id, rp.parent_id, p.evidence FROM proposal p
-            JOIN run_proposal rp ON rp.proposal_id = p.id
-            JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
-            WHERE p.id = ? AND (? IS NULL OR rp.run_id = ?) ORDER BY r.finished_at DESC, s.rowid DESC LIMIT 1""",
+            f"""SELECT p.id, p.kind, p.arguments, rp.run_id, rp.parent_id, p.evidence
+            FROM {ITS_RUNS} JOIN source s ON s.id = r.id JOIN proposal p ON p.id = rp.proposal_id
+            WHERE rp.proposal_id = ? AND (? IS NULL OR rp.run_id = ?) {LATEST_FIRST} LIMIT 1""",
             [proposal_id, run_id, run_id],
         ).fetchone()
         if row is None:
@@ -127,19 +157,17 @@ class ProjectFacts:
         members = self._db.execute(
             "SELECT record_id, confidence FROM proposal_member WHERE proposal_id = ? ORDER BY position", [proposal_id]
         ).fetchall()
-        return ProposalFacts(
-            id=proposal_id,
-            kind=row[0],
-            run_id=row[2],
-            parent_id=row[3],
-            arguments=json.loads(row[1]),
-            members=tuple((record_id, confidence) for record_id, confidence in members),
-            evidence=json.loads(row[4]),
-        )
+        return _proposal(row, members)
+
+    def is_locked(self) -> bool:
+        if self._is_locked is None:
+            self._is_locked = bool(chosen(self._db, "taxonomy.locked"))
+        return self._is_locked
 
     def any_in(self, category_id: str, record_ids: Sequence[str]) -> bool:
+        # CROSS JOIN keeps the order: by the category first, each of its assignments would be sought in the whole list.
         sql = """SELECT EXISTS (SELECT 1 FROM json_each(?) m
-            JOIN assignment a ON a.record_id = m.value AND a.category_id = ?)"""
+            CROSS JOIN assignment a ON a.record_id = m.value AND a.category_id = ?)"""
         return bool(self._db.execute(sql, [json.dumps(list(record_ids)), category_id]).fetchone()[0])
 
     def any_unplaced(self, record_ids: Sequence[str]) -> bool:
@@ -159,3 +187,17 @@ class ProjectFacts:
     def source_label(self, source_id: str) -> dict[str, str]:
         row = self._db.execute("SELECT kind, name FROM source WHERE id = ?", [source_id]).fetchone()
         return {"kind": row[0], "name": row[1]}
+
+
+def _proposal(row: Sequence[Any], members: Iterable[tuple[str, float | None]]) -> ProposalFacts:
+    """A row (id, kind, arguments, run, proposal above, evidence), with members."""
+    proposal_id, kind, arguments, run_id, parent_id, evidence = row
+    return ProposalFacts(
+        id=proposal_id,
+        kind=kind,
+        run_id=run_id,
+        parent_id=parent_id,
+        arguments=json.loads(arguments),
+        members=tuple((record_id, confidence) for record_id, confidence in members),
+        evidence=json.loads(evidence),
+    )

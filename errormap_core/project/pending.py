@@ -12,12 +12,12 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
-from errormap_core.project.facts import ProjectFacts
 from errormap_core.project.proposing import LATEST_FIRST, TASK, run_of
+from errormap_core.project.standing_facts import FactsOfMany
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.facts import ProposalFacts
 from errormap_core.taxonomy.rulings import ACCEPTING
-from errormap_core.taxonomy.standing import concerned, follow_merges, is_question, kind_of, standing
+from errormap_core.taxonomy.standing import CHANGES_TREE, concerned, follow_merges, is_question, kind_of, standing
 from errormap_core.taxonomy.tree import Category, Tree
 
 State = Literal["pending", "skipped", "flagged", "done"]
@@ -113,6 +113,16 @@ class ProposalProgress:
     by_kind: Mapping[str, StateCounts]
 
 
+@dataclass(frozen=True, slots=True)
+class WholeQueue:
+    """The queue: `rows` by worth, the greatest first; `waiting` those of them that wait or were skipped, parents before
+    children; progress."""
+
+    rows: tuple[ProposalRow, ...]
+    waiting: tuple[ProposalRow, ...]
+    progress: ProposalProgress
+
+
 def pending_proposals(db: Database, *, kinds: Collection[str] | None = None) -> list[ProposalRow]:
     """What waits, or was skipped: of the latest run of each task, the run that finished last first, parents before children.
 
@@ -138,7 +148,7 @@ def proposal_list(
     `subtree`: those that concern this category or one below it. `since`, `until`: when they were first proposed (UTC ISO
     8601). What is done or flagged is found whichever run proposed it.
     """
-    rows = [row for row in _open_rows(db, others=[s for s in states if s not in WAITING]) if row.state in states]
+    rows = [row for row in _open_rows(db, others=_of_any_run(states)) if row.state in states]
     inside = None if subtree is None else _subtree(db, subtree)
     found = [
         row
@@ -149,19 +159,44 @@ def proposal_list(
         and (since is None or row.created_at >= since)
         and (until is None or row.created_at <= until)
     ]
-    found.sort(key=lambda row: -row.worth)  # stable: the order of the runs stays within equal worth
-    return found[:limit]
+    return _by_worth(found)[:limit]
 
 
 def proposal_progress(db: Database) -> ProposalProgress:
     """How many proposals of each kind wait, were skipped or set aside, and are done."""
+    return _progress(db, _open_rows(db, others=["flagged"]))
+
+
+def whole_queue(db: Database, *, with_done: bool = False, known: Mapping[str, ProposalRow] | None = None) -> WholeQueue:
+    """All that a view of the queue shows, read at once: what is not decided, with what is done where that is wanted.
+
+    A row that is as it is `known`, by id, is given back as that very object, so that who holds it sees at once what changed.
+    """
+    known = known or {}
+    rows = _open_rows(db, others=_of_any_run(("flagged", "done") if with_done else ("flagged",)))
+    rows = [known[row.id] if row == known.get(row.id) else row for row in rows]
+    shown = _by_worth(row for row in rows if with_done or row.state != "done")
+    return WholeQueue(tuple(shown), tuple(row for row in rows if row.state in WAITING), _progress(db, rows))
+
+
+def _of_any_run(states: Iterable[State]) -> list[State]:
+    """Those of these states in which a proposal is found whichever run proposed it."""
+    return [state for state in states if state not in WAITING]
+
+
+def _by_worth(rows: Iterable[ProposalRow]) -> list[ProposalRow]:
+    return sorted(rows, key=lambda row: -row.worth)  # stable: the order of the runs stays within equal worth
+
+
+def _progress(db: Database, rows: Iterable[ProposalRow]) -> ProposalProgress:
+    """Progress by the proposals that are not done among these, and by what is done in the project."""
     counts: dict[str, dict[str, int]] = {}
 
     def count(kind: str, state: str, n: int = 1) -> None:
         of_kind = counts.setdefault(kind, dict.fromkeys(("pending", "skipped", "flagged", "done"), 0))
         of_kind[state] += n
 
-    for row in _open_rows(db, others=["flagged"]):
+    for row in rows:
         if row.state != "done":
             count(row.kind, row.state)
     sql = """SELECT CASE WHEN p.kind = 'place' AND json_extract(p.arguments, '$.candidates') IS NULL THEN 'assign'
@@ -226,8 +261,16 @@ def _open_rows(db: Database, *, others: Collection[State] = ()) -> list[Proposal
     listed = [each for each in found.values() if not each.is_shut]
     listed += [each for each in _decided_elsewhere(db, others) if each.row.id not in found]
     undone = [each for each in listed if each.row.state != "done"]
-    tree, facts = _tree_around(db, undone), ProjectFacts(db)
+    tree = _tree_around(db, undone)
+    facts = FactsOfMany(db, ((each.row.id, each.row.kind, each.row.arguments) for each in undone))
     return [each.row for each in listed if each.row.state == "done" or _fits(each, tree, facts)]
+
+
+def any_undecided(db: Database) -> bool:
+    """Whether anything of the latest runs is not decided; whether it still fits the tree is not looked at."""
+    sql = """SELECT EXISTS (SELECT 1 FROM run_proposal rp LEFT JOIN decision d ON d.proposal_id = rp.proposal_id
+        WHERE rp.run_id = ? AND coalesce(d.verdict, 'skip') = 'skip')"""
+    return any(db.execute(sql, [run_id]).fetchone()[0] for run_id in _latest_runs(db))
 
 
 def _latest_runs(db: Database) -> list[str]:
@@ -244,11 +287,15 @@ def _decided_elsewhere(db: Database, states: Collection[State]) -> Iterator[_Lis
     verdicts = [v for v, state in STATE_AFTER.items() if state in states]
     if not verdicts:
         return
-    sql = """SELECT proposal_id FROM decision WHERE verdict IN (SELECT value FROM json_each(?))
-        ORDER BY decided_at DESC, proposal_id"""
+    sql = f"""WITH proposed AS (SELECT d.proposal_id, d.decided_at, rp.run_id,
+            row_number() OVER (PARTITION BY d.proposal_id {LATEST_FIRST}) AS place
+            FROM decision d JOIN run_proposal rp ON rp.proposal_id = d.proposal_id
+            JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
+            WHERE d.verdict IN (SELECT value FROM json_each(?)))
+        SELECT proposal_id, run_id FROM proposed WHERE place = 1 ORDER BY decided_at DESC, proposal_id"""
     by_run: dict[str, list[str]] = {}
-    for (proposal_id,) in db.execute(sql, [json.dumps(verdicts)]).fetchall():
-        by_run.setdefault(run_of(db, proposal_id), []).append(proposal_id)
+    for proposal_id, run_id in db.execute(sql, [json.dumps(verdicts)]):
+        by_run.setdefault(run_id, []).append(proposal_id)
     for run_id, ids in by_run.items():
         yield from _rows(db, run_id, ids)
 
@@ -368,17 +415,16 @@ def _tree_around(db: Database, listed: Iterable[_Listed]) -> Tree:
     return Tree(Category.from_row(row) for row in db.query(sql, [json.dumps(sorted(wanted))]))
 
 
-def _fits(each: _Listed, tree: Tree, facts: ProjectFacts) -> bool:
+def _fits(each: _Listed, tree: Tree, facts: FactsOfMany) -> bool:
     """Whether a proposal that is not done still has a point."""
     row = each.row
+    if row.kind in CHANGES_TREE and facts.is_locked():
+        return False
     if row.kind == "create":
         return each.has_open or not row.n_subtree
     if row.kind == "assign" and row.arguments.get("from_id") is None:
         return (each.has_open or not row.n_members) and follow_merges(tree, row.category_id) is not None
-    members: tuple[tuple[str, float | None], ...] = ()
-    if row.kind == "assign":
-        members = facts.proposal(row.id).members
-    asked = ProposalFacts(row.id, row.kind, "", row.parent_id, row.arguments, members, row.evidence)
+    asked = ProposalFacts(row.id, row.kind, "", row.parent_id, row.arguments, facts.members(row.id), row.evidence)
     return standing(asked, tree, facts).arguments is not None
 
 

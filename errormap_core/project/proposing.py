@@ -4,7 +4,7 @@ What waits for a decision is read by pending.py.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from errormap_core.sentences import tr
 LATEST_FIRST = "ORDER BY r.finished_at DESC, s.rowid DESC"
 """A run that is repeated with the same parameters is the same row, and the latest again once it has finished."""
 
+ITS_RUNS = "run r CROSS JOIN run_proposal rp ON rp.run_id = r.id"
+"""The runs that proposed something, of which there are few: SQLite keeps the order, and looks each run up by the proposal's
+key rather than through all that any run ever proposed."""
+
 TASK = "coalesce(json_extract(r.parameters, '$.task'), 'propose')"
 """What a run of kind 'propose' did: propose (clusters), classify, repair, queue."""
 
@@ -33,7 +37,7 @@ def latest_propose_run(db: Database, task: str = "propose") -> dict[str, Any] | 
 
 def run_of(db: Database, proposal_id: str) -> str:
     """Id of the latest run that proposed it. Raises KnownError where there is none."""
-    sql = f"""SELECT rp.run_id FROM run_proposal rp JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
+    sql = f"""SELECT rp.run_id FROM {ITS_RUNS} JOIN source s ON s.id = r.id
         WHERE rp.proposal_id = ? {LATEST_FIRST} LIMIT 1"""
     found = db.execute(sql, [proposal_id]).fetchone()
     if found is None:
@@ -158,6 +162,13 @@ def cached_vectors(db: Database, model: str, hashes: Sequence[str]) -> dict[str,
     return dict(db.execute(sql, [model, json.dumps(list(hashes))]).fetchall())
 
 
+def cached_hashes(db: Database, model: str, hashes: Sequence[str]) -> set[str]:
+    """Those of these texts whose vectors are kept already."""
+    sql = """SELECT text_hash FROM embedding
+        WHERE model = ? AND text_hash IN (SELECT value FROM json_each(?))"""
+    return {row[0] for row in db.execute(sql, [model, json.dumps(list(hashes))])}
+
+
 def save_vectors(db: Database, model: str, vectors: Mapping[str, bytes]) -> None:
     """Keep vectors by the hash of their text; to be called inside writing()."""
     rows = [(text_hash, model, vector) for text_hash, vector in vectors.items()]
@@ -180,18 +191,21 @@ class NewProposal:
     members: Sequence[tuple[str, float | None]]
 
 
-def save_proposals(db: Database, run_id: str, proposals: Sequence[NewProposal]) -> None:
+def save_proposals(
+    db: Database, run_id: str, proposals: Sequence[NewProposal], pause: Callable[[], None] = lambda: None
+) -> None:
     """Keep a run's proposals, parents first; to be called inside writing().
 
     One that an earlier run made keeps its id and members; its evidence and score are renewed. Its arguments are renewed as
     long as nobody ever decided on it; later they stay, because the log refers to them. A question where a failure belongs
-    has other candidates whenever it is asked: the log says which was chosen.
+    has other candidates whenever it is asked: the log says which was chosen. `pause` is called between steps and may raise.
     """
     made = now()
     sql = "SELECT id FROM proposal WHERE id IN (SELECT value FROM json_each(?))"
     known = {row[0] for row in db.execute(sql, [json.dumps([new.id for new in proposals])])}
     settled = ever_decided(db) if any(new.id in known and new.kind != "place" for new in proposals) else set()
     for position, new in enumerate(proposals):
+        pause()
         values = [_json(new.arguments), _json(new.evidence), new.score]
         if new.id not in known:
             db.execute(

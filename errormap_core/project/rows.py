@@ -87,6 +87,7 @@ def _write_rows(db: Database, edit: BulkRows) -> None:
 def _recount(db: Database, edits: tuple[AnyEdit, ...]) -> None:
     """Derive again what counts. Moving assignments between categories changes nothing of it."""
     records: set[str] = set()
+    placed_by_runs: set[str] = set()
     datasets: set[str] = set()
     for edit in edits:
         match edit:
@@ -102,8 +103,11 @@ def _recount(db: Database, edits: tuple[AnyEdit, ...]) -> None:
                 assert row is not None
                 records.add(row["record_id"])
             case BulkRows(table="assignment"):
-                records.update(edit.column("record_id"))
+                is_by_run = not counting.any_annotator(db, set(edit.column("source_id")))
+                (placed_by_runs if is_by_run else records).update(edit.column("record_id"))
     for dataset in sorted(datasets):
         counting.refresh(db, dataset=dataset)
     if records:
         counting.refresh(db, record_ids=sorted(records))
+    if placed_by_runs - records:
+        counting.recount(db, sorted(placed_by_runs - records))

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from errormap_core.ids import now
 from errormap_core.project.proposing import NewProposal, ever_decided, latest_propose_run, save_proposals
 from errormap_core.project.runs import end_run, start_run
-from errormap_core.sentences import Sentence, tr
+from errormap_core.sentences import Sentence, trn
 
 RUN_NAME = "Questions of the queue"
 
@@ -173,8 +173,12 @@ def queue_certainty(db: Database) -> dict[str, Any] | None:
 
 def why_placed(name: str, share: float, n_taught: int) -> Sentence:
     """The sentence why a failure is asked about."""
-    return tr(
-        "Likeliest in “{name}” ({share:.0%}); the answer tells about {n:,} others.", name=name, share=share, n=n_taught
+    return trn(
+        "Likeliest in “{name}” ({share:.0%}); the answer tells about {n:,} other.",
+        "Likeliest in “{name}” ({share:.0%}); the answer tells about {n:,} others.",
+        n_taught,
+        name=name,
+        share=share,
     )
 
 

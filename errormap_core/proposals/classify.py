@@ -363,9 +363,10 @@ class _Placing:
                           judge=judge)  # fmt: skip
 
     def _sentence(self, result: Mapping[str, Any]) -> Sentence:
-        said = trn("{n:,} proposal for {failures:,} failures in categories that are there.",
-                   "{n:,} proposals for {failures:,} failures in categories that are there.",
-                   result["proposals"], failures=result["failures"])  # fmt: skip
+        failures = trn("{n:,} failure", "{n:,} failures", result["failures"])
+        said = trn("{n:,} proposal for {failures} in categories that are there.",
+                   "{n:,} proposals for {failures} in categories that are there.",
+                   result["proposals"], failures=failures)  # fmt: skip
         if result["failed"]:
             said = trn("{said} The judge gave up on {n:,} failure.", "{said} The judge gave up on {n:,} failures.",
                        result["failed"], said=said)  # fmt: skip

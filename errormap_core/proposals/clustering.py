@@ -27,7 +27,7 @@ from errormap_core.proposals.splitting import (
     split,
     ward_cut,
 )
-from errormap_core.tasks import Cancelled, never_cancelled
+from errormap_core.tasks import Cancelled, Stopped, never_cancelled
 
 METHOD = "louvain consensus, ward"
 VERSION = 2
@@ -46,10 +46,6 @@ NEAREST_FLOOR = 0.25
 
 FENCE = 3.0
 """A member is far out where its similarity is this many interquartile ranges under the lower quartile (Tukey, 1977)."""
-
-
-class Stopped(Exception):
-    """Clustering was asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +175,7 @@ class _Clusterer:
                 pause=self.pause,
             )
         else:
-            graph = neighbour_graph(points)
+            graph = neighbour_graph(points, self.pause)
             found = partition(
                 points,
                 graph,

@@ -46,7 +46,8 @@ def _split(survey: Survey, i: int, points: Floats, found: Separation) -> Repair:
         typical.append(rows[here[:N_TYPICAL]].tolist())
         titles.append([node.titles[rows[at]] for at in here[:NAMED_FROM]] if node.titles else [])
     parts, figures = [], []
-    taken = {name_key(node.name), *survey.forest.names_below(i)}
+    forest = survey.forest  # parts go beside the category or below it
+    taken = {name_key(node.name), *forest.names_below(i), *forest.names_below(int(forest.parent[i]))}
     counted = [Counter(title.casefold() for title in own) for own in titles]
     together = sum(counted, Counter[str]())
     for part in range(found.n_parts):

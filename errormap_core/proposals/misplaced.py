@@ -5,12 +5,13 @@ Weights of `move` and `assign` are of logistic regressions on benchmarks/taxonom
 tenth of the failures had been put elsewhere at random; how often that happens in a real tree is an estimate.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from errormap_core.proposals.nodes import Floats, Ints, Repair, unit
+from errormap_core.proposals.splitting import Vectors
 from errormap_core.proposals.survey import N_DOUBTFUL, N_TYPICAL, Survey, nearness, said
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.tree import name_key
@@ -43,18 +44,19 @@ TWINS = 0.5
 """Two categories that are likelier than this the same swap no failures: they are to be merged."""
 
 MOST_COMPARED = 3000
-"""With more categories than this, failures are compared with those that are near to their own alone."""
+"""With more categories than this, failures are compared with those that are near to their own alone; those in Other with all."""
+
+MOST_AT_ONCE = 1 << 22
+"""Similarities that are held at once."""
 
 
 def moves(survey: Survey) -> Iterator[Repair]:
     """Categories that belong below another parent, and children of Other that are to be top categories."""
-    homes = _Homes(survey)
-    for i in range(survey.forest.n):
-        if survey.forest.is_reserved[i] or survey.forest.parent[i] < 0:
-            continue
+    forest = survey.forest
+    below = [i for i in range(forest.n) if not forest.is_reserved[i] and forest.parent[i] >= 0]
+    for i, home in _Homes(survey).of(below):
         survey.pause()
-        home = homes.of(i)
-        is_below_other = bool(survey.forest.under_other[i])
+        is_below_other = bool(forest.under_other[i])
         promoted = _promote(survey, i, home) if is_below_other else None
         moved = _move(survey, i, home) if home is not None else None
         if is_below_other and promoted is not None and moved is not None:
@@ -87,31 +89,41 @@ class _Homes:
         whole, name = survey.seen.whole, survey.seen.name
         self.sums: Floats = np.zeros((len(self.parents), whole.shape[1]))
         for row, parent in enumerate(self.parents):
+            survey.pause()
             self.sums[row] = whole[forest.live_children(parent)].sum(axis=0) + name[parent]
         self.centres = unit(self.sums)
 
-    def of(self, i: int) -> _Home | None:
+    def of(self, categories: Sequence[int]) -> Iterator[tuple[int, _Home | None]]:
+        """Each category with its other home, if any."""
+        at_once = max(1, MOST_AT_ONCE // max(len(self.parents), 1))
+        for start in range(0, len(categories), at_once):
+            self.survey.pause()
+            some = categories[start : start + at_once]
+            near = self.survey.seen.whole[some] @ self.centres.T
+            yield from ((i, self._of(i, near[row])) for row, i in enumerate(some))
+
+    def _of(self, i: int, near: Floats) -> _Home | None:
+        """`near` are similarities to the parents' centres, shape (parents,)."""
         survey, forest = self.survey, self.survey.forest
         whole = survey.seen.whole[i]
-        near = self.centres @ whole
         own: float | None = None
         parent = int(self.family[i])
         if parent >= 0:
             own = float(unit((self.sums[self.place[parent]] - whole)[None])[0] @ whole)
-        for other, row in self.place.items():  # not where it is, nor below itself
-            if other in (parent, i) or forest.is_above(i, other) or other == int(forest.parent[i]):
-                near[row] = -np.inf
+        for other in (int(forest.parent[i]), *forest.subtree(i)):  # not where it is, nor below itself
+            if other in self.place:
+                near[self.place[other]] = -np.inf
         if not len(near) or not np.isfinite(near.max()):
             return None
-        order = np.argsort(-near, kind="stable")
-        best = float(near[order[0]])
-        following = float(near[order[1]]) if len(order) > 1 and np.isfinite(near[order[1]]) else 0.0
+        first = int(near.argmax())
+        best, near[first] = float(near[first]), -np.inf
+        following = float(near.max()) if np.isfinite(near.max()) else 0.0
         if own is None:
             logit = HOME_CONSTANT + HOME_NEAR * best + HOME_GAP * (best - following)
         else:
             logit = MOVE_CONSTANT + MOVE_GAP * (best - own)
         probability = float((1 - survey.twin[i]) / (1 + np.exp(-logit)))
-        return _Home(self.parents[int(order[0])], best, own, following, probability)
+        return _Home(self.parents[first], best, own, following, probability)
 
 
 def _move(survey: Survey, i: int, home: _Home) -> Repair | None:
@@ -206,37 +218,66 @@ def _examples(survey: Survey, i: int) -> tuple[list[int], list[int]]:
 
 def strays(survey: Survey) -> Iterator[Repair]:
     """Failures that are nearer to another category, by the category that they are in and the one that they are nearer to."""
-    forest, seen = survey.forest, survey.seen
+    forest = survey.forest
     targets = [i for i in range(forest.n) if not forest.is_reserved[i] and forest.own_n[i] >= FEWEST]
     sources = [i for i in range(forest.n) if forest.nodes[i].reserved != "hard" and len(forest.nodes[i].vectors)]
     if not targets or not forest.dim:
         return
     place = {i: row for row, i in enumerate(targets)}
-    centres = unit(forest.own_sums[targets]).astype(np.float32)
-    spoken = SAID * unit(seen.name + seen.description)
-    both = centres + spoken[targets].astype(np.float32)
-    fences = np.array([_fence(survey, i) for i in targets])
+    centres, fences = _centres_and_fences(survey, targets)
+    both = centres + _spoken(survey, targets).astype(np.float32)
     twins, neighbours = _partners(survey, TWINS), _partners(survey, 0.0)
     for i in sources:
         survey.pause()
         points = forest.points(i)
-        among = targets if len(targets) <= MOST_COMPARED else neighbours.get(i, [])
         closed = {i, *twins.get(i, ())}
-        columns = np.array([place[j] for j in among if j in place and j not in closed], np.int64)
-        if not len(columns):
-            continue
+        if len(targets) <= MOST_COMPARED or forest.is_reserved[i]:  # what is in Other may belong anywhere
+            closed_places = np.array([place[j] for j in closed if j in place], np.int64)
+            best, near = _nearest(points.astype(np.float32), both, closed_places, survey.pause)
+        else:
+            columns = np.array([place[j] for j in neighbours.get(i, ()) if j in place and j not in closed], np.int64)
+            if not len(columns):
+                continue
+            best, near = _nearest(points.astype(np.float32), both[columns], columns[:0], survey.pause)
+            best = columns[best]
         own = np.zeros(len(points))  # what is in Other has nothing in common
-        if forest.nodes[i].reserved is None:
-            own = nearness(points) + points @ spoken[i]
-        here = np.arange(len(points))
-        near = points.astype(np.float32) @ both[columns].T
-        nearest = near.argmax(axis=1)
-        best = columns[nearest]
-        gap = near[here, nearest] - own
+        if not forest.is_reserved[i]:
+            own = nearness(points) + points @ _spoken(survey, [i])[0]
+        gap = near - own
         chance = 1 / (1 + np.exp(-np.clip(STRAY_CONSTANT + STRAY_GAP * gap, -50, 50)))
         to_centre = np.einsum("ij,ij->i", points, centres[best])
         chosen = np.flatnonzero((chance >= LEAST_STRAY) & (to_centre >= fences[best]))
         yield from _grouped(survey, i, chosen, best, chance, gap, targets)
+
+
+def _spoken(survey: Survey, categories: Sequence[int]) -> Floats:
+    """What names and descriptions say, as it counts beside members: shape (len(categories), d)."""
+    return SAID * unit(survey.seen.name[categories].astype(np.float64) + survey.seen.description[categories])
+
+
+def _centres_and_fences(survey: Survey, targets: Sequence[int]) -> tuple[Vectors, Floats]:
+    """What the failures of each target have in common, float32 of shape (t, d), and how near to it one must be, shape (t,)."""
+    sums, fences = np.zeros((len(targets), survey.forest.dim)), np.zeros(len(targets))
+    for row, i in enumerate(targets):
+        survey.pause()
+        points = survey.forest.points(i)
+        sums[row] = survey.forest.own_sum(i, points)
+        fences[row] = np.quantile(nearness(points), LESS_TYPICAL) - 1e-6
+    return unit(sums).astype(np.float32), fences
+
+
+def _nearest(points: Vectors, both: Vectors, closed: Ints, pause: Callable[[], None]) -> tuple[Ints, Vectors]:
+    """The nearest row of `both` but the closed ones to each point, and how near it is (-inf: there is none): of shape (n,)."""
+    best, near = np.zeros(len(points), np.int64), np.empty(len(points), np.float32)
+    at_once = max(1, MOST_AT_ONCE // len(both))
+    for start in range(0, len(points), at_once):
+        pause()
+        some = slice(start, start + at_once)
+        block = points[some] @ both.T
+        block[:, closed] = -np.inf
+        best[some] = block.argmax(axis=1)
+        near[some] = block.max(axis=1)
+    return best, near
 
 
 def _grouped(
@@ -286,10 +327,6 @@ def _why_stray(n: int, source: str, target: str) -> Sentence:
         source=source,
         target=target,
     )
-
-
-def _fence(survey: Survey, i: int) -> float:
-    return float(np.quantile(nearness(survey.forest.points(i)), LESS_TYPICAL)) - 1e-6
 
 
 def _partners(survey: Survey, least: float) -> dict[int, list[int]]:

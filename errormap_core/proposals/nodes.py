@@ -6,7 +6,7 @@ drawn with the seed and the category's id, so that the order of the categories d
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,8 +33,8 @@ FEW = 10.0
 class Node:
     """A category of the tree.
 
-    `members` are the ids of the failures directly in it, `vectors` theirs (float32 of shape (n, d), rows of length 1, or
-    (0, d) where there are none), `titles` their error titles, as many as members, or none.
+    `members` are the ids of the failures directly in it, `vectors` theirs (float32 of shape (n, d), rows of length 1; no rows
+    where there are none), `titles` their error titles, as many as members, or none.
     """
 
     id: str
@@ -70,17 +70,19 @@ def unit(rows: NDArray[np.floating]) -> Floats:
     return np.asarray(np.divide(rows, np.where(lengths > 1e-9, lengths, 1.0)), dtype=np.float64)
 
 
-def without_common(rows: NDArray[np.floating], weights: Floats | None = None) -> Floats:
-    """Rows of shape (n, d) less what they share, of length 1."""
-    if not len(rows):
-        return np.zeros(rows.shape)
-    return unit(rows - np.average(rows, axis=0, weights=weights) * (len(rows) / (len(rows) + FEW)))
+def common_of(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What rows of shape (n, d) share, shape (d,)."""
+    return np.asarray(np.average(rows, axis=0) * (len(rows) / (len(rows) + FEW)))
 
 
 class Forest:
-    """Nodes in the order given, by number. A parent that is not among them, or a circle, is read as the top."""
+    """Nodes in the order given, by number. A parent that is not among them, or a circle, is read as the top.
 
-    def __init__(self, nodes: Sequence[Node], *, seed: int = 0) -> None:
+    `pause` is called between steps and may raise to end the work.
+    """
+
+    def __init__(self, nodes: Sequence[Node], *, seed: int = 0, pause: Callable[[], None] = lambda: None) -> None:
+        self._pause = pause
         self.nodes = list(nodes)
         self.n = len(self.nodes)
         self.seed = seed
@@ -107,8 +109,7 @@ class Forest:
         self.dim = next((node.vectors.shape[1] for node in self.nodes if len(node.vectors)), 0)
         self.common = self._common()
         self._names: dict[int, frozenset[str]] = {}
-        self.own_sums = self._own_sums()
-        self.sums = self._summed(self.own_sums)
+        self.sums = self._summed(self._own_sums())
 
     def _parents(self) -> Ints:
         parent = np.array([self.index.get(node.parent_id or "", -1) for node in self.nodes], np.int64).reshape(-1)
@@ -131,17 +132,22 @@ class Forest:
         return found
 
     def _summed(self, rows: Floats) -> Floats:
-        """Each node's row with those of all below it."""
-        total = rows.copy()
-        for i in reversed(self.order):
+        """Each node's row with those of all below it, in their place."""
+        for i in self._paused(reversed(self.order)):
             if self.parent[i] >= 0:
-                total[self.parent[i]] += total[i]
-        return total
+                rows[self.parent[i]] += rows[i]
+        return rows
+
+    def _paused(self, numbers: Iterable[int]) -> Iterator[int]:
+        for i in numbers:
+            self._pause()
+            yield i
 
     def _common(self) -> Floats:
         weight, total = 0.0, np.zeros(self.dim)
         counted = [node for node in self.nodes if len(node.vectors)]
         for node in counted:
+            self._pause()
             w = min(len(node.vectors), COUNTED_ALIKE)
             total += w * node.vectors.mean(axis=0, dtype=np.float64)
             weight += w
@@ -150,11 +156,14 @@ class Forest:
     def _own_sums(self) -> Floats:
         """Sums of the direct members' vectors, shape (n, d); 0 of reserved categories, whose members have nothing in common."""
         sums = np.zeros((self.n, self.dim))
-        for i, node in enumerate(self.nodes):
-            if len(node.vectors) and node.reserved is None:
-                points = self.points(i)
-                sums[i] = points.sum(axis=0) * (len(node.vectors) / len(points))
+        for i in self._paused(range(self.n)):
+            if len(self.nodes[i].vectors) and not self.is_reserved[i]:
+                sums[i] = self.own_sum(i, self.points(i))
         return sums
+
+    def own_sum(self, i: int, points: Floats) -> Floats:
+        """Sum of the direct members' vectors, shape (d,), of those that are looked at (`points`)."""
+        return np.asarray(points.sum(axis=0) * (len(self.nodes[i].vectors) / len(points)))
 
     def rows(self, i: int) -> Ints:
         """The direct members that are looked at, rising."""
@@ -181,6 +190,13 @@ class Forest:
                 return True
             at = int(self.parent[at])
         return False
+
+    def subtree(self, i: int) -> list[int]:
+        """The category and all below it, parents first."""
+        found = [i]
+        for at in found:
+            found.extend(self.children[at])
+        return found
 
     def names_below(self, parent: int) -> frozenset[str]:
         """The names (their name_key) of the children of a category, or at the top (-1)."""

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from errormap_core.proposals.nodes import Floats, Forest, Ints, unit, without_common
-from errormap_core.proposals.splitting import Vectors
-from errormap_core.proposals.wording import is_opposed, is_same_wording, shortened
+from errormap_core.proposals.nodes import Floats, Forest, Ints, common_of, unit
+from errormap_core.proposals.splitting import Vectors, largest
+from errormap_core.proposals.wording import Wordings, shortened
 
 Encode = Callable[[Sequence[str]], Vectors]
 
@@ -67,6 +67,10 @@ LIKE_NAMES = 0.3
 """Names with the same words are no farther apart than this; it saves comparing the letters of all others."""
 
 _BLOCK = 512
+_MOST_AT_ONCE = 1 << 24
+"""Cosines of one block; 64 MiB of them. More categories have fewer rows a block, of which _BLOCK are the most."""
+
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,42 +125,68 @@ class Pairs:
 class Pictures:
     """Vectors of categories, of length 1 or 0, each of shape (n, d): of single parts, and all together."""
 
-    name: Floats
-    description: Floats
+    name: Vectors
+    description: Vectors
     members: Floats
     whole: Floats
 
 
-def pictures(forest: Forest, encode: Encode, signals: Collection[str] = SIGNALS) -> Pictures:
-    """What is known of each category; each distinct text is encoded once."""
+def pictures(
+    forest: Forest,
+    encode: Encode,
+    signals: Collection[str] = SIGNALS,
+    pause: Callable[[], None] = lambda: None,
+) -> Pictures:
+    """What is known of each category; each distinct text is encoded once. `pause` as in find_pairs."""
+    pause()
     names = [shortened(node.name) for node in forest.nodes]
     descriptions = [shortened(node.description) for node in forest.nodes]
     is_together = len(names) <= MOST_TOGETHER and forest.dim > 0 and {"name", "description"} <= set(signals)
-    joined = [shortened(f"{a}. {b}") if a and b else a or b for a, b in zip(names, descriptions, strict=True)]
-    texts = list(dict.fromkeys(text for text in (*names, *descriptions, *(joined if is_together else ())) if text))
+    joined = (
+        [f"{a}. {b}" if a and b else a or b for a, b in zip(names, descriptions, strict=True)] if is_together else []
+    )
+    joined = [shortened(text) for text in joined]
+    texts = list(dict.fromkeys(text for text in (*names, *descriptions, *joined) if text))
     place = {text: row for row, text in enumerate(texts)}
     encoded = encode(texts) if texts else np.zeros((0, forest.dim or 1), np.float32)
 
-    def part(own: Sequence[str]) -> Floats:
-        has = [i for i, text in enumerate(own) if text]
-        rows = np.zeros((forest.n, encoded.shape[1]))
-        if has:
-            rows[has] = without_common(encoded[[place[own[i]] for i in has]])
+    def part(own: Sequence[str]) -> Vectors:
+        rows = np.zeros((forest.n, encoded.shape[1]), np.float32)
+        has = np.array([i for i, text in enumerate(own) if text], np.int64)
+        at = np.array([place[own[i]] for i in has], np.int64)
+        common = common_of(encoded[at]) if len(has) else np.zeros(1, np.float32)
+        for some in _slices(len(has), pause):
+            rows[has[some]] = unit(encoded[at[some]] - common)
         return rows
 
     name, description = part(names), part(descriptions)
-    members = unit(forest.sums) if forest.dim else np.zeros_like(name)
-    if members.shape[1] != name.shape[1]:
-        raise ValueError("members and names are embedded by different encoders")
-    parts = {"name": name, "description": description, "members": members}
+    members = np.zeros(name.shape)
+    if forest.dim:
+        if forest.dim != encoded.shape[1]:
+            raise ValueError("members and names are embedded by different encoders")
+        for some in _slices(forest.n, pause):
+            members[some] = unit(forest.sums[some])
+    parts: dict[str, NDArray[np.floating]] = {"name": name, "description": description, "members": members}
     weights = dict(PARTS)
     if is_together:
         parts["together"] = part(joined)
     else:  # its weight goes to its two halves
         weights["name"] += weights["together"] / 2
         weights["description"] += weights["together"] / 2
-    whole = sum((weights[key] * rows for key, rows in parts.items() if key == "together" or key in signals), 0 * name)
-    return Pictures(name, description, members, unit(whole))
+    whole = np.zeros(name.shape)
+    for some in _slices(forest.n, pause):
+        for key, rows in parts.items():
+            if key == "together" or key in signals:
+                whole[some] += weights[key] * rows[some].astype(np.float64)
+        whole[some] = unit(whole[some])
+    return Pictures(name, description, members, whole)
+
+
+def _slices(n: int, pause: Callable[[], None]) -> Iterator[slice]:
+    """Rows from 0 to n, some at once."""
+    for start in range(0, n, _ROWS_AT_ONCE):
+        pause()
+        yield slice(start, min(start + _ROWS_AT_ONCE, n))
 
 
 def find_pairs(
@@ -180,33 +210,24 @@ def find_pairs(
         on_line=_on_line(forest, usable),
         pause=pause,
     )
+    wordings = Wordings([forest.nodes[i].name for i in usable], pause)
     crowd, nearest_two = space.crowds()
     if "crowding" not in signals:
         crowd = np.full(n, crowd.mean(), np.float32)
     family = forest.family()[usable] if "hierarchy" in signals else np.full(n, -1)
     apart = SIBLINGS * _siblings_nearer(space.points, crowd, family)
     index, rank = space.neighbours(crowd, family, apart)
-    known = {(i, j): r for i in range(n) for j, r in zip(index[i].tolist(), rank[i].tolist(), strict=True) if j >= 0}
-    names = [forest.nodes[i].name for i in usable]
-    for lower, upper in space.on_line.tolist():
-        if is_same_wording(names[lower], names[upper]):
-            known[lower, upper] = 0
-    keys = sorted({(min(pair), max(pair)) for pair in known})
-    one, two = (np.array(side, np.int64) for side in zip(*keys, strict=True)) if keys else np.zeros((2, 0), np.int64)
-    ranks = np.array([(known.get((i, j), NEAREST), known.get((j, i), NEAREST)) for i, j in keys], np.int64).reshape(
-        -1, 2
-    )
-    cosine = np.einsum("ij,ij->i", space.points[one], space.points[two]).astype(np.float64)
+    one, two, ranks = _both_ways(index, rank, space.on_line[wordings.same(*space.on_line.T)])
+    cosine = _dots(space.points, one, two, pause)
     of_pair = 2 * cosine - crowd[one] - crowd[two] - apart * ((family[one] == family[two]) & (family[one] >= 0))
     a, b = usable[one], usable[two]
     same, opposed = np.zeros(len(a), bool), np.zeros(len(a), bool)
     if "words" in signals:
-        like = np.einsum("ij,ij->i", seen.name[a], seen.name[b])
-        for m, (i, j) in enumerate(keys):
-            same[m] = like[m] >= LIKE_NAMES and is_same_wording(names[i], names[j])
-            opposed[m] = not same[m] and is_opposed(names[i], names[j])
+        alike = np.flatnonzero(_dots(seen.name, a, b, pause) >= LIKE_NAMES)
+        same[alike] = wordings.same(one[alike], two[alike])
+        opposed = ~same & wordings.opposed(one, two)
     below = forest.under_other[a] ^ forest.under_other[b]
-    shared = _shared_titles(forest, a, b) if "titles" in signals else np.zeros(len(a))
+    shared = _shared_titles(forest, a, b, pause) if "titles" in signals else np.zeros(len(a))
     known_members = np.linalg.norm(seen.members, axis=1) > 0
     has = known_members[a] & known_members[b] & ("members" in signals)
     features = np.column_stack(
@@ -228,10 +249,9 @@ def find_pairs(
     probability = 1 / (1 + np.exp(-np.clip(logits, -50, 50)))
     order = np.lexsort((b, a, -probability.round(9)))
 
-    def of_parts(rows: Floats) -> Floats:
-        values = np.einsum("ij,ij->i", rows[a], rows[b])
-        lacking = (np.linalg.norm(rows[a], axis=1) == 0) | (np.linalg.norm(rows[b], axis=1) == 0)
-        return np.where(lacking, np.nan, values)[order]
+    def of_parts(rows: NDArray[np.floating]) -> Floats:
+        is_lacking = np.linalg.norm(rows, axis=1) == 0
+        return np.where(is_lacking[a] | is_lacking[b], np.nan, _dots(rows, a, b, pause))[order]
 
     return Pairs(
         one=a[order],
@@ -271,6 +291,28 @@ def _on_line(forest: Forest, usable: Ints) -> Ints:
     return np.array(found, np.int64).reshape(-1, 2)
 
 
+def _both_ways(index: Ints, rank: Ints, besides: Ints) -> tuple[Ints, Ints, Ints]:
+    """Pairs of each point with its neighbours (-1: none), and `besides` of shape (k, 2): the lower, the higher number, and the
+    rank of the other for each of the two, shape (m, 2); NEAREST where it is no neighbour, 0 from the first of `besides`."""
+    n = len(index)
+    start, end = np.repeat(np.arange(n), index.shape[1]), index.ravel()
+    there = end >= 0
+    start, end = np.concatenate([start[there], besides[:, 0]]), np.concatenate([end[there], besides[:, 1]])
+    ranks_there = np.concatenate([rank.ravel()[there], np.zeros(len(besides), np.int64)])
+    keys, place = np.unique(np.minimum(start, end) * n + np.maximum(start, end), return_inverse=True)
+    ranks = np.full((len(keys), 2), NEAREST, np.int64)
+    ranks[place, (start > end).astype(np.int64)] = ranks_there
+    return keys // n, keys % n, ranks
+
+
+def _dots(rows: NDArray[np.floating], one: Ints, two: Ints, pause: Callable[[], None]) -> Floats:
+    """Products of the rows of each pair, shape (m,)."""
+    found = np.empty(len(one))
+    for some in _slices(len(one), pause):
+        found[some] = np.einsum("ij,ij->i", rows[one[some]].astype(np.float64), rows[two[some]].astype(np.float64))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Space:
     """Categories as points of length 1, float32 of shape (n, d).
@@ -285,13 +327,15 @@ class _Space:
     pause: Callable[[], None]
 
     def _blocks(self) -> Iterator[tuple[int, int, Vectors]]:
-        """Cosines of some points to all, -inf to themselves and on their own line."""
+        """Cosines of some points to all, -inf to themselves and on their own line. The next ones take the place of these."""
         n = len(self.points)
         both = np.concatenate([self.on_line, self.on_line[:, ::-1]])
-        for start in range(0, n, _BLOCK):
+        rows = min(n, _BLOCK, max(1, _MOST_AT_ONCE // n))
+        place = np.empty((rows, n), np.float32)
+        for start in range(0, n, rows):
             self.pause()
-            stop = min(start + _BLOCK, n)
-            block = self.points[start:stop] @ self.points.T
+            stop = min(start + rows, n)
+            block = np.matmul(self.points[start:stop], self.points.T, out=place[: stop - start])
             here = np.arange(stop - start)
             block[here, start + here] = -np.inf
             mine = both[(both[:, 0] >= start) & (both[:, 0] < stop)]
@@ -302,12 +346,11 @@ class _Space:
         """Mean similarity of each point to its CROWD nearest leaves, shape (n,), and the two highest, shape (n, 2)."""
         n = len(self.points)
         padded = np.full((n, CROWD), np.float32(THIN))
-        leaves = np.flatnonzero(self.is_leaf)
-        k = min(CROWD, len(leaves))
+        k = min(CROWD, int(self.is_leaf.sum()))
         for start, stop, block in self._blocks():
             if k:
-                among = block[:, leaves]
-                top = np.sort(np.partition(among, len(leaves) - k, axis=1)[:, len(leaves) - k :], axis=1)[:, ::-1]
+                block[:, ~self.is_leaf] = -np.inf
+                top = largest(block, k)[1]
                 padded[start:stop, :k] = np.where(np.isfinite(top), top, np.float32(THIN))
         return padded.mean(axis=1), padded[:, :2]
 
@@ -316,14 +359,14 @@ class _Space:
         n = len(self.points)
         k = min(NEAREST, n - 1)
         index, rank = np.full((n, k), -1, np.int64), np.full((n, k), NEAREST, np.int64)
+        of_row, of_column = family.astype(np.int32), np.where(family >= 0, family, -2).astype(np.int32)
         for start, stop, block in self._blocks():
-            values = 2 * block - crowd[start:stop, None] - crowd[None]
-            if apart:
-                values -= np.float32(apart) * ((family[start:stop, None] == family[None]) & (family[None] >= 0))
-            found = np.argpartition(-values, k - 1, axis=1)[:, :k]
-            chosen = np.take_along_axis(values, found, axis=1)
-            order = np.lexsort((found, -chosen), axis=1)
-            found, chosen = np.take_along_axis(found, order, axis=1), np.take_along_axis(chosen, order, axis=1)
+            block *= 2
+            block -= crowd[start:stop, None]
+            block -= crowd
+            if apart and of_row[start:stop].max() >= 0:
+                block -= np.float32(apart) * (of_row[start:stop, None] == of_column)
+            found, chosen = largest(block, k)
             leaves = self.is_leaf[found]
             index[start:stop] = np.where(np.isfinite(chosen), found, -1)
             rank[start:stop] = np.cumsum(leaves, axis=1) - leaves
@@ -360,20 +403,22 @@ def _next(two_nearest: Vectors, cosine: Floats) -> Floats:
     return np.where(is_nearest, two_nearest[:, 1], two_nearest[:, 0]).astype(np.float64)
 
 
-def _shared_titles(forest: Forest, one: Ints, two: Ints) -> Floats:
+def _shared_titles(forest: Forest, one: Ints, two: Ints, pause: Callable[[], None]) -> Floats:
     """Share of the distinct titles of the category with fewer that the other has as well."""
     kept: dict[int, frozenset[str]] = {}
 
     def titles(i: int) -> frozenset[str]:
         if i not in kept:
+            pause()
             node = forest.nodes[i]
             chosen = [node.titles[row] for row in forest.rows(i).tolist()] if node.titles else []
             kept[i] = frozenset(key for title in chosen if (key := " ".join(title.casefold().split())))
         return kept[i]
 
     shares = np.zeros(len(one))
-    for m, (i, j) in enumerate(zip(one.tolist(), two.tolist(), strict=True)):
-        a, b = titles(i), titles(j)
+    has = np.array([bool(node.titles) for node in forest.nodes], bool)
+    for m in np.flatnonzero(has[one] & has[two]).tolist():
+        a, b = titles(int(one[m])), titles(int(two[m]))
         if a and b:
             shares[m] = len(a & b) / min(len(a), len(b))
     return shares

@@ -84,8 +84,7 @@ def partition(
     rng = np.random.default_rng(seed)
     values: dict[float, float] = {}
     for resolution in RESOLUTIONS:
-        found = [_partition(edges, resolution, rng, DROPPED) for _ in range(TRIES)]
-        pause()
+        found = [_partition(edges, resolution, rng, pause) for _ in range(TRIES)]
         numbers = [int(labels.max()) + 1 for labels in found]
         if min(numbers) < 2:
             continue
@@ -94,7 +93,7 @@ def partition(
         if n_groups is not None:
             value = -abs(float(np.log(np.mean(numbers) / n_groups)))
         else:
-            clear = float(np.mean([silhouette(points, copies, labels, min_size=min_size) for labels in found[:3]]))
+            clear = float(np.mean([_clear(points, copies, labels, min_size, pause) for labels in found[:3]]))
             dense = max(modularity(graph, found[0]), 0.0) ** DENSE_POWER
             value = clear * dense * (_agreement(found, rng) if clear > 0 else 1.0)
         values[resolution] = value
@@ -102,15 +101,21 @@ def partition(
         return None
     chosen = max(values, key=lambda resolution: (values[resolution], resolution))
     low, high = chosen / AROUND, chosen * AROUND
-    several = [_partition(edges, float(rng.uniform(low, high)), rng, DROPPED) for _ in range(CONSENSUS)]
-    pause()
+    several = [_partition(edges, float(rng.uniform(low, high)), rng, pause) for _ in range(CONSENSUS)]
     typical = n_groups or float(np.median([int(labels.max()) + 1 for labels in several]))
     if n_groups is None and silhouette(points, copies, several[0], min_size=min_size) < OVERLAP:
         typical *= ERR_HIGH
-    labels = _consensus(edges, several, min(typical, max_groups), rng)
+    labels = _consensus(edges, several, min(typical, max_groups), rng, pause)
     if labels.max() < 1:
         return None
     return Split(labels, silhouette(points, copies, labels, min_size=min_size))
+
+
+def _clear(
+    points: Vectors, copies: NDArray[np.int64], labels: Labels, min_size: int, pause: Callable[[], None]
+) -> float:
+    pause()
+    return silhouette(points, copies, labels, min_size=min_size)
 
 
 def _edges(graph: sparse.csr_array) -> _Edges:
@@ -119,8 +124,9 @@ def _edges(graph: sparse.csr_array) -> _Edges:
     return _Edges(one.astype(np.int64), two.astype(np.int64), half.data.astype(np.float64), graph.shape[0])
 
 
-def _partition(edges: _Edges, resolution: float, rng: np.random.Generator, dropped: float) -> Labels:
-    keep = rng.random(len(edges.weight)) >= dropped if dropped else None
+def _partition(edges: _Edges, resolution: float, rng: np.random.Generator, pause: Callable[[], None]) -> Labels:
+    pause()
+    keep = rng.random(len(edges.weight)) >= DROPPED
     return _communities(edges.graph(keep), resolution, int(rng.integers(1 << 30)))
 
 
@@ -131,13 +137,18 @@ def _communities(graph: object, resolution: float, seed: int) -> Labels:
     return np.asarray(method.fit_predict(graph), dtype=np.int64)
 
 
-def _consensus(edges: _Edges, several: list[Labels], wanted: float, rng: np.random.Generator) -> Labels:
+def _consensus(
+    edges: _Edges, several: list[Labels], wanted: float, rng: np.random.Generator, pause: Callable[[], None]
+) -> Labels:
     """Of the consensus at several resolutions the one that has most nearly as many groups as wanted."""
     together = np.mean([labels[edges.one] == labels[edges.two] for labels in several], axis=0)
     keep = together > _LEAST_TOGETHER
     graph = edges.graph(keep, together)
     seed = int(rng.integers(1 << 30))
-    found = [_communities(graph, resolution, seed) for resolution in _CONSENSUS_STEPS]
+    found = []
+    for resolution in _CONSENSUS_STEPS:
+        pause()
+        found.append(_communities(graph, resolution, seed))
     return min(found, key=lambda labels: abs(float(np.log((labels.max() + 1) / wanted))))
 
 

@@ -32,7 +32,7 @@ from errormap_core.proposals.clustering import Group, cohesion_of
 from errormap_core.proposals.learned import learned_places
 from errormap_core.proposals.splitting import Vectors
 from errormap_core.sentences import Sentence, tr, trn
-from errormap_core.tasks import Cancelled, Progress, never_cancelled
+from errormap_core.tasks import Cancelled, Progress, Stopped, never_cancelled
 from errormap_core.taxonomy.tree import name_key
 
 RUN_NAME = "Propose categories"
@@ -55,7 +55,7 @@ def propose(
     with project_lease(project, "propose", purpose=tr("Proposing categories")) as lease:
         try:
             return (yield from _Proposing(project, encoder, judge, cancelled, lease.beat).run())
-        except (clustering.Stopped, JudgeCancelled):
+        except (Stopped, JudgeCancelled):
             return {"run": None, "proposals": 0, "note": tr("Stopped. Nothing was proposed; embeddings are kept.")}
 
 
@@ -196,7 +196,7 @@ class _Proposing:
         )
 
     def _vectors(self, words: Sequence[Words]) -> Vectors:
-        return vectors_of_words(words, lambda texts: vectors_of(self.project, texts, self.encoder))
+        return vectors_of_words(words, lambda texts: vectors_of(self.project, texts, self.encoder, self._stop_if_asked))
 
     def _hard(self, given: _Input, vectors: Vectors, junk: Collection[int]) -> Iterator[NewProposal]:
         rows = [
@@ -364,7 +364,7 @@ class _Proposing:
     def _write(self, parameters: Mapping[str, Any], proposals: Sequence[NewProposal], why: Sentence | None) -> Result:
         with self.project.writing() as db:
             run_id = start_run(db, "propose", RUN_NAME, parameters)
-            proposing.save_proposals(db, run_id, proposals)
+            proposing.save_proposals(db, run_id, proposals, self._stop_if_asked)
             self.counts["decided_before"] = proposing.decided_of_run(db, run_id)
             note = why or self._sentence(proposals)
             result = {
@@ -397,10 +397,10 @@ class _Proposing:
 
     def _sentence(self, proposals: Sequence[NewProposal]) -> Sentence:
         said = trn(
-            "{n:,} proposal for {failures:,} failures.",
-            "{n:,} proposals for {failures:,} failures.",
+            "{n:,} proposal for {failures}.",
+            "{n:,} proposals for {failures}.",
             len(proposals),
-            failures=sum(len(new.members) for new in proposals),
+            failures=trn("{n:,} failure", "{n:,} failures", sum(len(new.members) for new in proposals)),
         )
         if self.counts["decided_before"]:
             said = trn(
@@ -433,7 +433,7 @@ class _Proposing:
 
     def _stop_if_asked(self) -> None:
         if self.cancelled():
-            raise clustering.Stopped
+            raise Stopped
 
 
 _COUNTED = (

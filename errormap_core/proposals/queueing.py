@@ -4,7 +4,7 @@
 read anew. The window has a process that does so whenever the file changes (queue_job); the command line calls it once.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from errormap_core.embedding.cache import embed, text_hash, vectors_of
-from errormap_core.embedding.encoder import Encoder
+from errormap_core.embedding.encoder import Encoder, Vectors
 from errormap_core.embedding.words import Words, says_nothing, texts_of, vectors_of_words
 from errormap_core.ids import content_id
 from errormap_core.project import teaching
-from errormap_core.project.proposing import NewProposal, cached_vectors
+from errormap_core.project.proposing import NewProposal, cached_hashes
 from errormap_core.project.store import Project
 from errormap_core.proposals.teaching import Key, Lessons, Prediction, Teacher
 from errormap_core.proposals.worklist import AHEAD, Answer, Place, Worklist, worklist
 from errormap_core.sentences import Sentence
-from errormap_core.tasks import Cancelled, Progress, never_cancelled
+from errormap_core.tasks import Cancelled, Progress, Stopped, never_cancelled
 
 GAIN_TO_WORTH = 0.3
 """Failures that end in a better place for each that an answer is the nearest to: measured on Banking77, about."""
@@ -61,8 +61,15 @@ class Queue:
     def refresh(self, *, n: int = AHEAD) -> Generator[Progress, None, dict[str, Any]]:
         """Have the next n questions kept. Returns `questions` (in their order) and `certainty`, or None for it.
 
-        Embeddings that are missing are made first. Raises KnownError where the encoder cannot work.
+        Embeddings that are missing are made first. Stopped early, it keeps no questions and returns none. Raises KnownError
+        where the encoder cannot work.
         """
+        try:
+            return (yield from self._refresh(n))
+        except Stopped:
+            return {"questions": [], "certainty": None}
+
+    def _refresh(self, n: int) -> Generator[Progress, None, dict[str, Any]]:
         yield from self._read()
         yield from self._embed_names()
         with (
@@ -73,6 +80,7 @@ class Queue:
             names |= {category.id: category.name for category in self.project.tree}
         if self._teacher is None or not taught.lessons.has_categories:
             return {"questions": [], "certainty": None}
+        self._stop_if_asked()
         with threadpool_limits(limits=1):
             listed = worklist(
                 self._teacher, taught.lessons, taught.answers, n=n, without=taught.deferred, settled=taught.settled
@@ -90,7 +98,10 @@ class Queue:
         }
 
     def predict(self) -> Generator[Progress, None, Predicted | None]:
-        """Where every analysed failure belongs by what is decided; None where there is neither failure nor category."""
+        """Where every analysed failure belongs by what is decided; None where there is neither failure nor category.
+
+        Raises Stopped where the work was asked to stop.
+        """
         yield from self._read()
         yield from self._embed_names()
         with self.project.reading():
@@ -111,16 +122,24 @@ class Queue:
             return
         words = [Words(failure.error_title, failure.error_summary) for failure in failures]
         yield from embed(self.project, texts_of(words), self.encoder, self.cancelled)
-        if self.cancelled():
-            return
-        self._failures, self._teacher = failures, None
+        self._stop_if_asked()
+        self._failures, self._teacher = [], None
         self._row = {failure.record_id: row for row, failure in enumerate(failures)}
         if failures:
-            vectors = vectors_of_words(words, lambda texts: vectors_of(self.project, texts, self.encoder))
+            vectors = vectors_of_words(words, self._kept)
             n_groups = len(teaching.proposed_groups(self.project.db)) or len(list(self.project.tree))
             yield Progress("queue", 0, None)
             with threadpool_limits(limits=1):
-                self._teacher = Teacher(vectors, n_groups=n_groups, seed=self.project.setting("proposals.seed"))
+                seed = self.project.setting("proposals.seed")
+                self._teacher = Teacher(vectors, n_groups=n_groups, seed=seed, pause=self._stop_if_asked)
+        self._failures = failures
+
+    def _kept(self, texts: Sequence[str]) -> Vectors:
+        return vectors_of(self.project, texts, self.encoder, self._stop_if_asked)
+
+    def _stop_if_asked(self) -> None:
+        if self.cancelled():
+            raise Stopped
 
     def _taught(self) -> "_Taught":
         """What is decided, with categories as they are now, and what was answered."""
@@ -168,9 +187,12 @@ class Queue:
         for record_id, category_id in decided.along.items():
             if record_id in row:
                 accepted.setdefault(tree.resolve(category_id).id, []).append(row[record_id])
+        is_locked = self.project.setting("taxonomy.locked")
         for group in teaching.proposed_groups(self.project.db):
             made = group.category_id
             key: Key = tree.resolve(made).id if made is not None and tree.get(made) is not None else group.proposal_id
+            if is_locked and key == group.proposal_id:  # no category can be made of it
+                continue
             left = [row[each] for each in group.record_ids if each in row and each not in decided.along]
             if left:
                 groups.append((key, np.array(sorted(left), np.int64)))
@@ -186,9 +208,11 @@ class Queue:
         """A vector for each category from its name and description; none of one that was named since names were embedded."""
         names = self._names()
         known = self.encoder.name, [text_hash(text) for text in texts_of(names.values())]
-        there = cached_vectors(self.project.db, *known)
+        there = cached_hashes(self.project.db, *known)
         kept = {key: words for key, words in names.items() if all(text_hash(text) in there for text in words)}
-        vectors = vectors_of_words(list(kept.values()), lambda texts: vectors_of(self.project, texts, self.encoder))
+        if not kept:  # the encoder is not loaded for nothing
+            return {}
+        vectors = vectors_of_words(list(kept.values()), self._kept)
         return dict(zip(kept, vectors, strict=True))
 
     def _question(self, place: Place, names: dict[str, str]) -> NewProposal:

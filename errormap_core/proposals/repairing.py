@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from errormap_core.embedding.cache import embed, vectors_of
 from errormap_core.embedding.encoder import Encoder
 from errormap_core.embedding.words import RECIPE, Words, texts_of, vectors_of_words
@@ -29,6 +31,7 @@ from errormap_core.tasks import Cancelled, Progress, Stopped, never_cancelled
 from errormap_core.taxonomy.standing import concerned
 
 RUN_NAME = "Repair the tree"
+_NONE: Vectors = np.zeros((0, 0), np.float32)
 VERSION = 2
 """Recorded with a run; to be counted up where other repairs are found in the same tree."""
 
@@ -129,9 +132,7 @@ class _Repairing:
         nodes = []
         for category in self.project.tree:
             rows = of_category.get(category.id, [])
-            vectors = vectors_of_words(
-                [words[row] for row in rows], lambda texts: vectors_of(self.project, texts, self.encoder)
-            )
+            vectors = vectors_of_words([words[row] for row in rows], self._kept) if rows else _NONE
             nodes.append(
                 Node(
                     id=category.id,
@@ -151,12 +152,16 @@ class _Repairing:
         for _ in embed(self.project, texts, self.encoder, self.cancelled):
             self.beat()
         self._stop_if_asked()  # a text may be missing
-        return vectors_of(self.project, texts, self.encoder)
+        return self._kept(texts)
+
+    def _kept(self, texts: Sequence[str]) -> Vectors:
+        return vectors_of(self.project, texts, self.encoder, self._stop_if_asked)
 
     def _new(self, found: Sequence[Repair], read: _Read) -> Generator[NewProposal, None, None]:
         """The repairs that nobody has rejected, with ids and with what they saw of the categories that they name."""
         seen_ids: set[str] = set()
         for one in found:
+            self._stop_if_asked()
             arguments = dict(one.arguments)
             if one.kind == "split":
                 arguments["parts"] = self._parts(arguments, read.refusals)
@@ -230,7 +235,7 @@ class _Repairing:
     def _write(self, parameters: Mapping[str, Any], new: Sequence[NewProposal]) -> Result:
         with self.project.writing() as db:
             run_id = start_run(db, "propose", RUN_NAME, parameters)
-            proposing.save_proposals(db, run_id, new)
+            proposing.save_proposals(db, run_id, new, self._stop_if_asked)
             self.counts["decided_before"] = proposing.decided_of_run(db, run_id)
             note = self._sentence(len(new))
             result = {
@@ -259,6 +264,12 @@ class _Repairing:
     def _sentence(self, n: int) -> Sentence:
         if not n:
             said = tr("No repair of the tree is proposed.")
+        elif self.project.setting("taxonomy.locked"):
+            said = trn(
+                "The taxonomy is locked: {n:,} move of failures between its categories is proposed.",
+                "The taxonomy is locked: {n:,} moves of failures between its categories are proposed.",
+                n,
+            )
         else:
             said = trn("{n:,} repair of the tree is proposed.", "{n:,} repairs of the tree are proposed.", n)
         return with_rejected(said, self.counts["rejected_before"])

@@ -94,8 +94,8 @@ def _survey(
     by_names: Weights,
 ) -> Survey:
     pause()
-    forest = Forest(nodes, seed=seed)
-    seen = pictures(forest, encode, signals)
+    forest = Forest(nodes, seed=seed, pause=pause)
+    seen = pictures(forest, encode, signals, pause)
     pairs = find_pairs(forest, seen, signals=signals, with_members=with_members, by_names=by_names, pause=pause)
     twin = np.zeros(forest.n)
     for side in (pairs.one, pairs.two):

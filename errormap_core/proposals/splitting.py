@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.linalg import eigh
-from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from scipy.spatial.distance import pdist
 
 Vectors = NDArray[np.float32]
@@ -27,6 +27,8 @@ SAME_SAYING = 0.3
 
 _DENSE_UP_TO = 600
 _KNN_ROWS = 512
+_COLUMNS_AT_ONCE = 1024
+_MANY_EQUALS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +82,49 @@ def measures(
     return silhouette(points, copies, labels, min_size=min_size), dense
 
 
-def nearest(points: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
+def largest(values: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
+    """The k largest values of each row, falling, of equals the first: places and values, two arrays of shape (m, k)."""
+    m, n = values.shape
+    tops = values
+    if n > 4 * _COLUMNS_AT_ONCE:
+        # Of the maxima of sets of columns the kth largest is no larger than the kth largest of all; few others are between.
+        even = n - n % _COLUMNS_AT_ONCE
+        tops = values[:, :even].reshape(m, -1, _COLUMNS_AT_ONCE).max(axis=1)
+    least = np.partition(tops, tops.shape[1] - k, axis=1)[:, tops.shape[1] - k]
+    is_among = values >= least[:, None]
+    for row in np.flatnonzero(np.count_nonzero(is_among, axis=1) > _MANY_EQUALS + 2 * k):
+        kth = np.partition(values[row], n - k)[n - k]
+        above, equal = np.flatnonzero(values[row] > kth), np.flatnonzero(values[row] == kth)
+        is_among[row] = False
+        is_among[row, above] = is_among[row, equal[: k - len(above)]] = True
+    row_of, column = np.divmod(np.flatnonzero(is_among), n)
+    order = np.lexsort((column, -values[row_of, column], row_of))
+    start = np.searchsorted(row_of, np.arange(m))
+    chosen = order[start[:, None] + np.arange(k)]
+    return column[chosen], values[row_of[chosen], column[chosen]]
+
+
+def nearest(points: Vectors, k: int, pause: Callable[[], None] = lambda: None) -> tuple[NDArray[np.int64], Vectors]:
     """The k nearest other points of each by cosine, and their similarities: two arrays of shape (m, k)."""
     m = len(points)
     index, similarity = np.empty((m, k), np.int64), np.empty((m, k), np.float32)
     for start in range(0, m, _KNN_ROWS):
+        pause()
         block = points[start : start + _KNN_ROWS] @ points.T
         here = np.arange(len(block))
         block[here, start + here] = -np.inf
-        found = np.argpartition(-block, k - 1, axis=1)[:, :k]
-        values = np.take_along_axis(block, found, axis=1)
-        order = np.lexsort((found, -values), axis=1)
-        index[start : start + len(block)] = np.take_along_axis(found, order, axis=1)
-        similarity[start : start + len(block)] = np.take_along_axis(values, order, axis=1)
+        index[start : start + len(block)], similarity[start : start + len(block)] = largest(block, k)
     return index, similarity
 
 
-def neighbour_graph(points: Vectors) -> sparse.csr_array:
-    """Symmetric graph of nearest neighbours; an edge's weight is exp(-d²/(s·t)), s and t the ends' own scales."""
+def neighbour_graph(points: Vectors, pause: Callable[[], None] = lambda: None) -> sparse.csr_array:
+    """Symmetric graph of nearest neighbours; an edge's weight is exp(-d²/(s·t)), s and t the ends' own scales.
+
+    `pause` is called between steps and may raise to end the work.
+    """
     m = len(points)
     k = min(NEIGHBOURS, max(5, round(m**0.5)), m - 1)
-    index, similarity = nearest(points, k)
+    index, similarity = nearest(points, k, pause)
     squared = np.maximum(2 - 2 * similarity.astype(np.float64), 1e-9)
     scale = np.sqrt(squared[:, min(SCALE_NEIGHBOUR, k) - 1])
     weights = np.maximum(np.exp(-squared / (scale[:, None] * scale[index])), 1e-12)
@@ -108,10 +132,12 @@ def neighbour_graph(points: Vectors) -> sparse.csr_array:
     return sparse.csr_array(graph.maximum(graph.T))
 
 
-def spectral_rows(graph: sparse.csr_array, k: int, *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def spectral_rows(
+    graph: sparse.csr_array, k: int, *, seed: int, pause: Callable[[], None] = lambda: None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The k largest eigenvalues of the normalised graph, falling, and their vectors of shape (m, k).
 
-    Fewer come back where the iteration found fewer.
+    Fewer come back where the iteration found fewer. `pause` is called between steps and may raise to end the work.
     """
     m = graph.shape[0]
     scale = sparse.diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
@@ -119,9 +145,15 @@ def spectral_rows(graph: sparse.csr_array, k: int, *, seed: int) -> tuple[NDArra
     if m <= _DENSE_UP_TO or k > m // 3:
         values, vectors = eigh(normalised.toarray(), subset_by_index=(m - k, m - 1))
     else:
+
+        def product(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+            pause()
+            return np.asarray(normalised @ vector)
+
         start = np.random.default_rng(seed).standard_normal(m)
+        operator = LinearOperator((m, m), matvec=product, dtype=np.float64)
         try:
-            values, vectors = eigsh(normalised, k=k, which="LA", v0=start, tol=1e-4)
+            values, vectors = eigsh(operator, k=k, which="LA", v0=start, tol=1e-4)
         except ArpackNoConvergence as found:
             values, vectors = found.eigenvalues, found.eigenvectors
     order = np.argsort(-values, kind="stable")

@@ -8,7 +8,7 @@ weighted by how unsure its prediction is.
 Everything is given anew each time, so that what is undone is unlearned.
 """
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from errormap_core.proposals.clustering import distinct
-from errormap_core.proposals.splitting import Labels, Vectors, neighbour_graph, spectral_rows
+from errormap_core.proposals.splitting import Labels, Vectors, largest, neighbour_graph, spectral_rows
 
 Key = Hashable
 """A category, or a proposal of one."""
@@ -41,6 +41,11 @@ UNSURE = 1.02
 
 MOST_WEIGHED = 5000
 """Failures that are weighed against each other in choosing; of more a sample, drawn with the seed."""
+
+MOST_AT_ONCE = 30_000_000
+"""Probabilities that are held at once; where points and keys are more, each point has those of its NEAREST_KEYS alone."""
+
+NEAREST_KEYS = 20
 
 _SPECTRAL = (8, 100)
 """Fewest and most spectral rows; as many as there are groups tell most."""
@@ -71,7 +76,8 @@ class Lessons:
 class Prediction:
     """Where rows belong: `keys`; `best`, the place in keys, and `margin` of shape (n,).
 
-    `probability` of shape (m, k) is that of distinct points, of which `point_of` tells each row's, shape (n,).
+    `probability` of shape (m, k) is that of distinct points, of which `point_of` tells each row's, shape (n,). `among` of its
+    shape are the places in keys that it is of; None: of all keys in their order.
     """
 
     keys: tuple[Key, ...]
@@ -79,11 +85,13 @@ class Prediction:
     point_of: NDArray[np.int64]
     best: Labels
     margin: NDArray[np.float32]
+    among: Labels | None = None
 
     def ranked(self, row: int, most: int) -> list[tuple[Key, float]]:
         """The likeliest keys of a row with their probabilities."""
         own = self.probability[self.point_of[row]]
-        return [(self.keys[place], float(own[place])) for place in np.argsort(-own, kind="stable")[:most]]
+        places = np.arange(len(own)) if self.among is None else self.among[self.point_of[row]]
+        return [(self.keys[places[at]], float(own[at])) for at in np.argsort(-own, kind="stable")[:most]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +120,14 @@ class _Taught:
 class Teacher:
     """Learns from lessons about fixed rows: float32 of shape (n, d), of length 1, in about `n_groups` groups.
 
-    Rows that are the same are one point: what is said of one holds for all.
+    Rows that are the same are one point: what is said of one holds for all. `pause` is called between steps, here and later,
+    and may raise to end the work.
     """
 
-    def __init__(self, vectors: Vectors, *, n_groups: int, seed: int = 0) -> None:
+    def __init__(
+        self, vectors: Vectors, *, n_groups: int, seed: int = 0, pause: Callable[[], None] = lambda: None
+    ) -> None:
+        self._pause = pause
         rows = np.ascontiguousarray(vectors, dtype=np.float32)
         self.n = len(rows)
         first, self._point_of, _ = distinct(rows)
@@ -124,11 +136,11 @@ class Teacher:
         self._spread: sparse.csr_array | None = None
         features = self._points
         if self._m >= _LEAST_FOR_SPECTRAL:
-            graph = neighbour_graph(self._points)
+            graph = neighbour_graph(self._points, pause)
             degree = sparse.diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
             self._spread = sparse.csr_array((degree @ graph @ degree).astype(np.float32))
             least, most = _SPECTRAL
-            _, spectral = spectral_rows(graph, max(least, min(most, n_groups, self._m // 3)), seed=seed)
+            _, spectral = spectral_rows(graph, max(least, min(most, n_groups, self._m // 3)), seed=seed, pause=pause)
             spectral /= np.maximum(np.linalg.norm(spectral, axis=1, keepdims=True), 1e-12)
             features = (np.hstack([self._points, spectral]) / np.sqrt(2)).astype(np.float32)
         self._features: Vectors = np.ascontiguousarray(features, dtype=np.float32)
@@ -136,6 +148,7 @@ class Teacher:
         if self._m > MOST_WEIGHED:
             weighed = np.sort(np.random.default_rng(seed).choice(self._m, MOST_WEIGHED, replace=False))
         self._weighed = weighed
+        pause()
         chosen = self._features[weighed]
         self._near: Vectors = np.asarray(np.clip(chosen @ chosen.T, 0, 1) ** NEARNESS_POWER, np.float32)
         self._medoids: dict[bytes, int] = {}
@@ -151,23 +164,27 @@ class Teacher:
             raise ValueError("there is no category to place anything in")
         number = {key: place for place, key in enumerate(keys)}
         points, labels = self._examples(taught, number)
-        spread = self._spreading(points, labels, len(keys))
-        probability: NDArray[np.float32] = (spread + self._regression(points, labels, taught, number)) * np.float32(0.5)
-        for point, key in taught.refused:
-            if key in number:
-                probability[point, number[key]] = 0
-        self._hold_together(probability, taught, number)
-        for point, key in taught.placed.items():
-            probability[point] = 0
-            probability[point, number[key]] = 1
+        among: Labels | None = None
+        if (self._m + len(keys)) * len(keys) > MOST_AT_ONCE:
+            among, probability = self._of_nearest_keys(points, labels, taught, number)
+        else:
+            spread = self._spreading(points, labels, len(keys))
+            probability = (spread + self._regression(points, labels, taught, number)) * np.float32(0.5)
+            for point, key in taught.refused:
+                if key in number:
+                    probability[point, number[key]] = 0
+            self._hold_together(probability, taught, number)
+            for point, key in taught.placed.items():
+                probability[point] = 0
+                probability[point, number[key]] = 1
         probability /= np.maximum(probability.sum(axis=1, keepdims=True), 1e-12)
         top = probability.argmax(axis=1)
         second = np.partition(probability, -2, axis=1)[:, -2] if len(keys) > 1 else np.zeros(self._m, np.float32)
         margin = (probability[np.arange(self._m), top] - second).astype(np.float32)[self._point_of]
-        best: Labels = top.astype(np.int64)[self._point_of]
+        best: Labels = (top.astype(np.int64) if among is None else among[np.arange(self._m), top])[self._point_of]
         for row, key in lessons.placed.items():
             best[row], margin[row] = number[key], 1
-        return Prediction(keys, probability, self._point_of, best, margin)
+        return Prediction(keys, probability, self._point_of, best, margin, among)
 
     def questions(
         self, lessons: Lessons, prediction: Prediction, n: int, *, without: Collection[int] = ()
@@ -252,6 +269,7 @@ class Teacher:
             return start
         now = start.copy()
         for _ in range(STEPS):
+            self._pause()
             now = SPREAD * (self._spread @ now) + (1 - SPREAD) * start
         now /= np.maximum(now.sum(axis=0, keepdims=True), 1e-12)  # a category with many examples is no likelier by that
         now /= np.maximum(now.sum(axis=1, keepdims=True), 1e-12)
@@ -261,15 +279,9 @@ class Teacher:
         self, rows: Labels, labels: Labels, taught: _Taught, number: Mapping[Key, int]
     ) -> NDArray[np.float32]:
         """Softmax of one-against-all ridge regression."""
-        known = self._features[rows]
-        extra = [key for key in taught.named if number[key] not in set(labels.tolist())]
-        if extra:  # a category without failures is where its name is
-            names = np.zeros((len(extra), self._features.shape[1]), np.float32)
-            scale = np.float32(1.0 if self._spread is None else 1 / np.sqrt(2))
-            names[:, : self._points.shape[1]] = np.stack([taught.named[key] for key in extra]) * scale
-            known = np.vstack([known, names])
-            labels = np.concatenate([labels, [number[key] for key in extra]])
-        target = np.eye(len(number), dtype=np.float32)[labels]
+        known, labels = self._with_names(self._features[rows], labels, taught, number)
+        target = np.zeros((len(labels), len(number)), np.float32)
+        target[np.arange(len(labels)), labels] = 1
         if len(known) <= known.shape[1]:
             gram = known @ known.T + RIDGE * np.eye(len(known), dtype=np.float32)
             score = (self._features @ known.T) @ np.linalg.solve(gram, target)
@@ -279,19 +291,71 @@ class Teacher:
         score = np.exp(SHARPNESS * (score - score.max(axis=1, keepdims=True)))
         return np.asarray(score / score.sum(axis=1, keepdims=True), np.float32)
 
+    def _with_names(
+        self, known: Vectors, labels: Labels, taught: _Taught, number: Mapping[Key, int]
+    ) -> tuple[Vectors, Labels]:
+        """Examples with names for those keys that have none: a category without failures is where its name is."""
+        has_example = set(labels.tolist())
+        extra = [key for key in taught.named if number[key] not in has_example]
+        if not extra:
+            return known, labels
+        names = np.zeros((len(extra), self._features.shape[1]), np.float32)
+        scale = np.float32(1.0 if self._spread is None else 1 / np.sqrt(2))
+        names[:, : self._points.shape[1]] = np.stack([taught.named[key] for key in extra]) * scale
+        return np.vstack([known, names]), np.concatenate([labels, [number[key] for key in extra]])
+
+    def _of_nearest_keys(
+        self, rows: Labels, labels: Labels, taught: _Taught, number: Mapping[Key, int]
+    ) -> tuple[Labels, NDArray[np.float32]]:
+        """Where there are very many keys: the nearest of each point by the mean of their examples, places in the keys of shape
+        (m, NEAREST_KEYS), and how likely each is, which is no more than softmax of similarities."""
+        known, labels = self._with_names(self._features[rows], labels, taught, number)
+        sums = sparse.csr_array((np.ones(len(labels), np.float32), (labels, np.arange(len(labels))))) @ known
+        means = np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12), np.float32)
+        nearest = np.empty((self._m, min(NEAREST_KEYS, len(means))), np.int64)
+        near = np.empty(nearest.shape, np.float32)
+        at_once = max(1, MOST_AT_ONCE // (4 * len(means)))
+        for start in range(0, self._m, at_once):
+            self._pause()
+            some = slice(start, start + at_once)
+            nearest[some], near[some] = largest(self._features[some] @ means.T, nearest.shape[1])
+        probability = np.exp(SHARPNESS * (near - near[:, :1]))
+
+        def put(points: NDArray[np.int64], key: Key, value: NDArray[np.float32]) -> None:
+            """Give points this probability of a key, which takes the place of their last one where it is none of theirs."""
+            is_there = nearest[points] == number[key]
+            column = np.where(is_there.any(axis=1), is_there.argmax(axis=1), nearest.shape[1] - 1)
+            nearest[points, column] = number[key]
+            probability[points, column] = value
+
+        for point, key in taught.refused:
+            if key in number:
+                probability[point, nearest[point] == number[key]] = 0
+        for key, own in self._held_together(taught):
+            top = probability[own].max(axis=1)
+            put(own, key, top * np.float32(1.0001))
+        for point, key in taught.placed.items():
+            probability[point] = 0
+            put(np.array([point]), key, np.ones(1, np.float32))
+        return nearest, probability
+
     def _hold_together(self, probability: NDArray[np.float32], taught: _Taught, number: Mapping[Key, int]) -> None:
-        """While little is known, the rows of a group that no answer concerned stay where they are proposed."""
+        """Groups are the likeliest for their own rows."""
+        for key, rows in self._held_together(taught):
+            top = probability[rows].max(axis=1)
+            own = probability[rows, number[key]]
+            behind = own < top
+            probability[rows[behind], number[key]] = top[behind] * np.float32(1.0001)
+
+    def _held_together(self, taught: _Taught) -> Iterator[tuple[Key, NDArray[np.int64]]]:
+        """While little is known, the groups that no answer concerned: their rows stay where they are proposed."""
         if len(taught.placed) >= FREE_UNTIL:
             return
         concerned = set(taught.placed.values())
         rows_placed = set(taught.placed)
         for key, rows in taught.groups:
-            if key in concerned or rows_placed.intersection(rows.tolist()):
-                continue
-            top = probability[rows].max(axis=1)
-            own = probability[rows, number[key]]
-            behind = own < top
-            probability[rows[behind], number[key]] = top[behind] * np.float32(1.0001)
+            if key not in concerned and not rows_placed.intersection(rows.tolist()):
+                yield key, rows
 
 
 def _unread(placed: Collection[Key], groups: Collection[Key]) -> frozenset[Key]:

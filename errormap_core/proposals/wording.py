@@ -4,13 +4,21 @@ English only where it is about single words; names in other languages have neith
 """
 
 import re
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
+from functools import reduce
+from operator import or_
+
+import numpy as np
+from numpy.typing import NDArray
 
 from errormap_core.proposals.naming import cut_words
+from errormap_core.proposals.nodes import Ints
 from errormap_core.taxonomy.tree import name_key
 
 MOST_WORDS = 60
 MOST_LETTERS = 400
+LEAST_LETTERS = 5
 NEARLY_SAME = 0.9
 """Least share of letters in common (Ratcliff and Obershelp, 1988) of two names that differ by a slip of the pen."""
 
@@ -36,7 +44,9 @@ _OPPOSITES = (
     ("input", "output"), ("top", "bottom"), ("slow", "fast"), ("high", "low"), ("upper", "lower"), ("too", "not"),
     ("answerable", "unanswerable"), ("allowed", "forbidden"), ("start", "end"), ("before", "after"), ("more", "less"),
 )  # fmt: skip
-_WAY_OF = {word: number for number, words in enumerate(_WAYS) for word in words.split()}
+_SORTS = 64
+_AT_ONCE = 1 << 16
+_FIRST, _SECOND = np.array([0]), np.array([1])
 
 
 def shortened(text: str) -> str:
@@ -54,15 +64,71 @@ def stems_of(name: str) -> frozenset[str]:
     return frozenset(_stem(word) for word in words_of(name) if word not in _STOP)
 
 
+class Wordings:
+    """What is compared of many names, found once: pairs of them, given by their places, are compared at once.
+
+    `pause` is called between steps and may raise to end the work.
+    """
+
+    def __init__(self, names: Sequence[str], pause: Callable[[], None] = lambda: None) -> None:
+        self._pause = pause
+        words: list[frozenset[str]] = []
+        number: dict[frozenset[str], int] = {frozenset(): 0}
+        stems: list[int] = []
+        for name in names:
+            pause()
+            words.append(words_of(name))
+            stems.append(number.setdefault(stems_of(name), len(number)))
+        self._stems = np.array(stems, np.int64)
+        self._keys = [name_key(name)[:MOST_LETTERS] for name in names]
+        self._length = np.array([len(key) for key in self._keys], np.int64)
+        self._ways = _bits(words, [frozenset(way.split()) for way in _WAYS])
+        self._left = _bits(words, [frozenset((left,)) for left, _ in _OPPOSITES])
+        self._right = _bits(words, [frozenset((right,)) for _, right in _OPPOSITES])
+
+    def opposed(self, one: Ints, two: Ints) -> NDArray[np.bool_]:
+        """Of pairs, shape (m,), whether they say that something went wrong in different ways: missing and wrong, too long and
+        too short."""
+        ways, others = self._ways[one], self._ways[two]
+        in_other_ways = (ways != 0) & (others != 0) & (ways & others == 0)
+        either_way = (self._left[one] & self._right[two]) | (self._right[one] & self._left[two])
+        return np.asarray(in_other_ways | (either_way != 0), bool)
+
+    def same(self, one: Ints, two: Ints) -> NDArray[np.bool_]:
+        """Of pairs, shape (m,), whether they differ in no content word: 'Unit Errors' and 'unit error', 'Halucination' and
+        'Hallucination'."""
+        same = np.asarray((self._stems[one] == self._stems[two]) & (self._stems[one] > 0), bool)
+        short, long = np.minimum(self._length[one], self._length[two]), np.maximum(self._length[one], self._length[two])
+        unclear = np.flatnonzero(
+            ~same & (short >= LEAST_LETTERS) & (short >= NEARLY_SAME * long) & ~self.opposed(one, two)
+        )
+        counts = self._letters(np.union1d(one[unclear], two[unclear]))
+        for start in range(0, len(unclear), _AT_ONCE):
+            some = unclear[start : start + _AT_ONCE]
+            # Letters in common in whatever order: at least as many as in the same order.
+            in_any_order = np.minimum(counts[one[some]], counts[two[some]]).sum(axis=1)
+            some = some[2 * in_any_order >= NEARLY_SAME * (short[some] + long[some]) - 1e-6]
+            matcher = SequenceMatcher(None, autojunk=False)
+            for m in some[np.argsort(two[some], kind="stable")].tolist():
+                self._pause()
+                matcher.set_seq2(self._keys[two[m]])  # which it keeps as long as it is the same
+                matcher.set_seq1(self._keys[one[m]])
+                same[m] = matcher.ratio() >= NEARLY_SAME
+        return same
+
+    def _letters(self, among: Ints) -> NDArray[np.int16]:
+        """How often each letter occurs, some letters counted as one: shape (all names, _SORTS), of those in `among`."""
+        found = np.zeros((len(self._keys), _SORTS), np.int16)
+        for i in among.tolist():
+            self._pause()
+            codes = np.frombuffer(self._keys[i].encode("utf-32-le", "surrogatepass"), np.uint32)
+            found[i] = np.bincount(codes % _SORTS, minlength=_SORTS)
+        return found
+
+
 def is_same_wording(one: str, two: str) -> bool:
     """Whether two names differ in no content word: 'Unit Errors' and 'unit error', 'Halucination' and 'Hallucination'."""
-    stems = stems_of(one)
-    if stems and stems == stems_of(two):
-        return True
-    a, b = name_key(one)[:MOST_LETTERS], name_key(two)[:MOST_LETTERS]
-    if min(len(a), len(b)) < 5 or min(len(a), len(b)) < NEARLY_SAME * max(len(a), len(b)) or is_opposed(one, two):
-        return False
-    return SequenceMatcher(None, a, b, autojunk=False).ratio() >= NEARLY_SAME
+    return bool(Wordings((one, two)).same(_FIRST, _SECOND)[0])
 
 
 def says_nothing(name: str) -> bool:
@@ -72,11 +138,16 @@ def says_nothing(name: str) -> bool:
 
 def is_opposed(one: str, two: str) -> bool:
     """Whether the names say that something went wrong in different ways: missing and wrong, too long and too short."""
-    a, b = words_of(one), words_of(two)
-    ways, others = {_WAY_OF[w] for w in a if w in _WAY_OF}, {_WAY_OF[w] for w in b if w in _WAY_OF}
-    if ways and others and not ways & others:
-        return True
-    return any((x in a and y in b) or (y in a and x in b) for x, y in _OPPOSITES)
+    return bool(Wordings((one, two)).opposed(_FIRST, _SECOND)[0])
+
+
+def _bits(words: Sequence[frozenset[str]], sets: Sequence[frozenset[str]]) -> Ints:
+    """For each set a bit, set where a name has a word of it."""
+    bits: dict[str, int] = {}
+    for place, own in enumerate(sets):
+        for word in own:
+            bits[word] = bits.get(word, 0) | 1 << place
+    return np.array([reduce(or_, (bits[word] for word in own & bits.keys()), 0) for own in words], np.int64)
 
 
 def _stem(word: str) -> str:

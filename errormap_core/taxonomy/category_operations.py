@@ -140,7 +140,7 @@ def outermost(tree: Tree, category_ids: Sequence[str]) -> list[str]:
     chosen = set(category_ids)
     for category_id in chosen:
         tree.live(category_id)
-    return [c.id for c in tree if c.id in chosen and not chosen.intersection(tree.ancestors(c.id))]
+    return tree.in_order(c for c in chosen if chosen.isdisjoint(tree.ancestors(c)))
 
 
 def moves_to(tree: Tree, category_ids: Sequence[str], parent_id: str | None) -> list[str]:
@@ -221,7 +221,7 @@ class MergeCategories:
     def plan(self, draft: Draft) -> Sentence:
         tree = draft.tree
         target = tree.live(self.into)
-        sources = [c.id for c in tree if c.id in set(self.category_ids) and c.id != self.into]
+        sources = tree.in_order(c for c in self.category_ids if c in tree and c != self.into)
         for category_id in self.category_ids:
             tree.live(category_id)
         if not sources:

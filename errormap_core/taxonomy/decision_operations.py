@@ -4,7 +4,7 @@ How a kind of proposal becomes rows is in accepting.py, a function a kind; a new
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from errormap_core.taxonomy.draft import Draft
 from errormap_core.taxonomy.facts import ProposalFacts, StandingFacts
 from errormap_core.taxonomy.registry import operation, tuples
 from errormap_core.taxonomy.rulings import ACCEPTING, PLACING_KINDS, VERDICTS, Ruling, Verdict
-from errormap_core.taxonomy.standing import Standing, is_question, kind_of, label, standing
+from errormap_core.taxonomy.standing import LOCKED, Standing, is_question, kind_of, label, standing
 from errormap_core.taxonomy.tree import Tree
 
 
@@ -41,24 +41,9 @@ class DecideProposals:
         Raises KnownError where a proposal does not fit the tree any more; of a bulk, those whose failures all have their
         place by now are left out. A ruling that has its run is one that is replayed, and stays as it is.
         """
-        found = []
-        parents: set[str | None] = set()
-        for ruling in self.rulings:
-            if ruling.run_id is None and ruling.verdict in ACCEPTING:
-                parents.add(facts.proposal(ruling.proposal_id).parent_id)
-        for ruling in self.rulings:
-            if ruling.run_id is not None:
-                found.append(ruling)
-                continue
-            proposal = facts.proposal(ruling.proposal_id)
-            ruling = replace(ruling, run_id=proposal.run_id)
-            if ruling.verdict in ACCEPTING and not _is_accepted(facts, proposal.id):
-                left = standing(proposal, tree, facts, without=ruling.without)
-                if left.is_placed and self.is_bulk and proposal.id not in parents:
-                    continue
-                if not (left.is_placed and (ruling.as_is or proposal.id in parents)):
-                    ruling = _fitted(ruling, proposal, left, tree, facts)
-            found.append(ruling)
+        above = _proposals_above(self.rulings, facts)
+        ruled = [_resolved(ruling, facts, tree, above=above, is_bulk=self.is_bulk) for ruling in self.rulings]
+        found = [ruling for ruling in ruled if ruling is not None]
         if self.rulings and not found:
             raise KnownError(
                 tr("Nothing is left of these proposals: all their failures have their place by now."),
@@ -81,6 +66,60 @@ class DecideProposals:
         return self.rulings[0].proposal_id if len(self.rulings) == 1 else None
 
 
+def plan_what_fits(
+    rulings: Sequence[Ruling], draft: Draft, facts: StandingFacts
+) -> tuple[Sentence, dict[str, Sentence]]:
+    """Plan rulings in bulk, one after another, without those that are refused after those before them.
+
+    Returns what was done, and why some are left out, by proposal id.
+    """
+    above = _proposals_above(rulings, facts)
+    tree = draft.tree.copy()
+    ruled: dict[str, Ruling] = {}
+    left_out: dict[str, Sentence] = {}
+    for ruling in rulings:
+        try:
+            fitted = _resolved(ruling, facts, tree, above=above, is_bulk=True)
+        except KnownError as error:
+            left_out[ruling.proposal_id] = error.what
+            continue
+        if fitted is not None:
+            ruled[fitted.proposal_id] = fitted
+    desk = Desk(draft, ruled, is_bulk=True)
+    for ruling in ruled.values():
+        refused = desk.decide_if_possible(ruling)
+        if refused is not None:
+            left_out[ruling.proposal_id] = refused.what
+    if not ruled:
+        placed = tr("All its failures have their place by now.")
+        left_out = {ruling.proposal_id: placed for ruling in rulings} | left_out
+    return desk.summary(), left_out
+
+
+def _proposals_above(rulings: Sequence[Ruling], facts: StandingFacts) -> set[str | None]:
+    """Ids of the proposals above those that are accepted now."""
+    facts.read_proposals([ruling.proposal_id for ruling in rulings if ruling.run_id is None])
+    accepted = [ruling for ruling in rulings if ruling.run_id is None and ruling.verdict in ACCEPTING]
+    return {facts.proposal(ruling.proposal_id).parent_id for ruling in accepted}
+
+
+def _resolved(
+    ruling: Ruling, facts: StandingFacts, tree: Tree, *, above: set[str | None], is_bulk: bool
+) -> Ruling | None:
+    """A ruling as `DecideProposals.resolved` makes it; None where it is left out."""
+    if ruling.run_id is not None:
+        return ruling
+    proposal = facts.proposal(ruling.proposal_id)
+    ruling = replace(ruling, run_id=proposal.run_id)
+    if ruling.verdict in ACCEPTING and not _is_accepted(facts, proposal.id):
+        left = standing(proposal, tree, facts, without=ruling.without)
+        if left.is_placed and is_bulk and proposal.id not in above:
+            return None
+        if not (left.is_placed and (ruling.as_is or proposal.id in above)):
+            return _fitted(ruling, proposal, left, tree, facts)
+    return ruling
+
+
 def _is_accepted(facts: StandingFacts, proposal_id: str) -> bool:
     decided = facts.row("decision", proposal_id)
     return decided is not None and decided["verdict"] in ACCEPTING
@@ -96,6 +135,8 @@ def _fitted(ruling: Ruling, proposal: ProposalFacts, left: Standing, tree: Tree,
             if getattr(ruling, name) is None and now != proposal.arguments.get(name):
                 ruling = replace(ruling, **{name: now})  # type: ignore[arg-type]  # all three are text
         return ruling
+    if is_question(proposal.kind, proposal.arguments) and facts.is_locked() and _changes_tree(ruling, tree, facts):
+        raise LOCKED.refuse(label(proposal, tree))
     if is_question(proposal.kind, proposal.arguments) and not ruling.is_new:
         target = ruling.target
         if target is None and left.arguments["candidates"]:
@@ -106,6 +147,18 @@ def _fitted(ruling: Ruling, proposal: ProposalFacts, left: Standing, tree: Tree,
             run_id = facts.proposal(target).run_id
         return replace(ruling, target=target, target_run_id=run_id)
     return ruling
+
+
+def _changes_tree(ruling: Ruling, tree: Tree, facts: StandingFacts) -> bool:
+    """Whether an answer makes a category, or merges some."""
+    if any(tree.get(key) is not None for key in ruling.same):
+        return True
+    if ruling.is_new:
+        return tree.sibling_named(ruling.parent_id, ruling.name or "") is None
+    if ruling.target is None or tree.get(ruling.target) is not None:
+        return False
+    decided = facts.row("decision", ruling.target)
+    return decided is None or decided["category_id"] is None
 
 
 class Desk:
@@ -148,6 +201,19 @@ class Desk:
             self._last_name = self.draft.tree.resolve(category_id).name
         self._keep(proposal.id, ruling.verdict, category_id, ruling.details())
         self._counts[ruling.verdict] += 1
+
+    def decide_if_possible(self, ruling: Ruling) -> KnownError | None:
+        """Take one ruling, with those above it; where it is refused, nothing is planned of it, and why is returned."""
+        mark, before = self.draft.mark(), (self.n_failures, self._said, self._last_name)
+        done, counts = dict(self._done), dict(self._counts)
+        try:
+            self.decide(ruling)
+        except KnownError as error:
+            self.draft.back_to(mark)
+            self.n_failures, self._said, self._last_name = before
+            self._done, self._counts = done, counts
+            return error
+        return None
 
     def parent_category(self, proposal: ProposalFacts, *, alone_for: str | None = None) -> str | None:
         """The category of the proposal above, accepted now where it is not yet; None at the top.
@@ -235,10 +301,10 @@ class Desk:
             )
         if n_accepted:
             return trn(
-                "Accepted {k:,} proposals, {n:,} failure placed",
-                "Accepted {k:,} proposals, {n:,} failures placed",
+                "Accepted {proposals}, {n:,} failure placed",
+                "Accepted {proposals}, {n:,} failures placed",
                 self.n_failures,
-                k=n_accepted,
+                proposals=trn("{n:,} proposal", "{n:,} proposals", n_accepted),
             )
         if self._counts["reject"]:
             return trn("Rejected {n:,} proposal", "Rejected {n:,} proposals", self._counts["reject"])

@@ -21,18 +21,24 @@ OnCollision = Literal["merge", "rename"]
 
 _STEP = 1.0
 
+_NAMED = 3
+"""So many people are named whose decisions are touched."""
+
 
 @dataclass(slots=True)
 class Effect:
     """What an operation touches, told beforehand.
 
-    `other_before` and `other_after` are counted failures in Other and below it, of `n_total` counted ones; None where the
-    operation changes what counts rather than where it is.
+    `decisions_of`: how many decisions of each person, by name. `n_made`, `n_gone`: categories that would be new in the tree,
+    and that would not be in it any more. `other_before` and `other_after` are counted failures in Other and below it, of
+    `n_total` counted ones; None where the operation changes what counts rather than where it is.
     """
 
     n_failures: int = 0
-    n_decisions: int = 0
+    decisions_of: dict[str, int] = field(default_factory=dict)
     n_categories: int = 0
+    n_made: int = 0
+    n_gone: int = 0
     n_categories_along: int = 0
     n_failures_along: int = 0
     merged_children: list[tuple[str, str]] = field(default_factory=list)
@@ -44,22 +50,45 @@ class Effect:
     n_total: int = 0
     summary: Sentence = field(default_factory=lambda: tr(""))
 
+    @property
+    def n_decisions(self) -> int:
+        """How many decisions of people it touches."""
+        return sum(self.decisions_of.values())
+
+    def _people(self) -> Sentence:
+        """'Ann Bee (9), Bo (3) and 2 others': whose decisions it touches."""
+        if len(self.decisions_of) == 1:
+            return tr("{name}", name=next(iter(self.decisions_of)))
+        named = ", ".join(f"{name} ({n:,})" for name, n in list(self.decisions_of.items())[:_NAMED])
+        more = len(self.decisions_of) - _NAMED
+        if more <= 0:
+            return tr("{names}", names=named)
+        return trn("{names} and {n:,} other", "{names} and {n:,} others", more, names=named)
+
+    def come_and_go(self) -> Sentence:
+        """'1 failure comes, 3 go': what counts then, and what does not any more."""
+        goes = trn("{n:,} goes", "{n:,} go", self.failures_go)
+        return trn("{n:,} failure comes, {goes}", "{n:,} failures come, {goes}", self.failures_come, goes=goes)
+
     def sentences(self) -> list[Sentence]:
-        """'moves 212 failures', 'touches 3 decisions of people' and what else is worth saying."""
+        """'Moves 212 failures.', 'Touches 3 decisions of Ann Bee.' and what else is worth saying."""
         said = []
         if self.n_failures:
             said.append(trn("Moves {n:,} failure.", "Moves {n:,} failures.", self.n_failures))
         if self.n_categories_along:
             said.append(
                 trn(
-                    "{n:,} subcategory with {m:,} failures goes along.",
-                    "{n:,} subcategories with {m:,} failures go along.",
+                    "{n:,} subcategory with {failures} goes along.",
+                    "{n:,} subcategories with {failures} go along.",
                     self.n_categories_along,
-                    m=self.n_failures_along,
+                    failures=trn("{n:,} failure", "{n:,} failures", self.n_failures_along),
                 )
             )
-        if self.n_decisions:
-            said.append(trn("Touches {n:,} person's decision.", "Touches {n:,} people's decisions.", self.n_decisions))
+        if self.decisions_of:
+            n, names = self.n_decisions, self._people()
+            said.append(
+                trn("Touches {n:,} decision of {names}.", "Touches {n:,} decisions of {names}.", n, names=names)
+            )
         for name, into in self.merged_children:
             said.append(tr("“{name}” is merged into “{into}”, which has the same name.", name=name, into=into))
         for name, new in self.renamed_children:
@@ -68,8 +97,18 @@ class Effect:
             before, after = (self.other_before or 0) / self.n_total, (self.other_after or 0) / self.n_total
             said.append(tr("Other: {before:.1%} → {after:.1%}.", before=before, after=after))
         if self.failures_come or self.failures_go:
-            said.append(tr("{come:,} failures come, {go:,} go.", come=self.failures_come, go=self.failures_go))
+            said.append(tr("{moves}.", moves=self.come_and_go()))
         return said
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How much a draft has planned."""
+
+    n_edits: int
+    n_touched: int
+    effect: Effect
+    next_id: int | None
 
 
 class Draft:
@@ -83,7 +122,31 @@ class Draft:
         self.edits: list[AnyEdit] = []
         self.effect = Effect()
         self.touched_assignments: list[int] = []
-        self._ids: itertools.count[int] | None = None
+        self._next_id: int | None = None
+
+    def mark(self) -> "Mark":
+        """Where planning has come, to come back to."""
+        effect = self.effect
+        told = dataclasses.replace(
+            effect,
+            decisions_of=dict(effect.decisions_of),
+            merged_children=list(effect.merged_children),
+            renamed_children=list(effect.renamed_children),
+        )
+        return Mark(len(self.edits), len(self.touched_assignments), told, self._next_id)
+
+    def back_to(self, mark: "Mark") -> None:
+        """Forget what was planned since."""
+        for edit in reversed(self.edits[mark.n_edits :]):
+            self.facts.follow(edit.inverse())
+            if isinstance(edit, Edit) and edit.table == "category":
+                if edit.before is None:
+                    self.tree.drop(edit.key)
+                else:
+                    self.tree.put(Category.from_row(edit.before))
+        del self.edits[mark.n_edits :]
+        del self.touched_assignments[mark.n_touched :]
+        self.effect, self._next_id = mark.effect, mark.next_id
 
     def add(self, edit: AnyEdit) -> None:
         """Plan an edit; what is asked from now on is answered as if it were written."""
@@ -240,9 +303,12 @@ class Draft:
         is_primary: bool = True,
     ) -> None:
         """Plan new assignments of (record id, confidence)."""
-        if self._ids is None:
-            self._ids = itertools.count(self.facts.next_assignment_id())
-        rows = tuple((next(self._ids), r, source_id, category_id, int(is_primary), c) for r, c in records)
+        if self._next_id is None:
+            self._next_id = self.facts.next_assignment_id()
+        rows = tuple(
+            (i, r, source_id, category_id, int(is_primary), c) for i, (r, c) in enumerate(records, self._next_id)
+        )
+        self._next_id += len(rows)
         if rows:
             self.add(BulkRows("assignment", ASSIGNMENT_COLUMNS, rows, created=True))
             self.effect.n_failures += len(rows)

@@ -54,6 +54,12 @@ class Facts(Protocol):
 class StandingFacts(Facts, Protocol):
     """What is asked of the project besides, to see whether a proposal still fits. Answers are of the project's file."""
 
+    def read_proposals(self, proposal_ids: Sequence[str]) -> None:
+        """Read these at once, because they are asked about next."""
+
+    def is_locked(self) -> bool:
+        """Whether the taxonomy is locked, so that no proposal may change the tree."""
+
     def any_in(self, category_id: str, record_ids: Sequence[str]) -> bool:
         """Whether any of these records has an assignment in the category."""
 

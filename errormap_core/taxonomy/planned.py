@@ -25,8 +25,11 @@ class PlannedFacts:
         self._rows: dict[tuple[str, str], Row | None] = {}
         self._moved: dict[int, str] = {}
         self._into: dict[str, set[int]] = {}
+        self._home: dict[int, str] = {}  # the category that the project's file says, of those moved or gone
+        self._left: dict[str, set[int]] = {}  # the same by category
         self._gone: set[int] = set()
         self._new: dict[int, Assignment] = {}
+        self._new_of: dict[str, set[int]] = {}  # keys of new rows, by record
 
     def follow(self, edit: AnyEdit) -> None:
         """Take a planned edit into account."""
@@ -69,11 +72,7 @@ class PlannedFacts:
         if not self._is_changed():
             return n
         wanted = set(category_ids)
-        was_here = [
-            row[_ID]
-            for row in self._facts.assignment_rows(sorted({*self._moved, *self._gone}))
-            if row[_CATEGORY] in wanted
-        ]
+        was_here = sorted(i for category_id in wanted for i in self._left.get(category_id, ()))
         came = sorted(i for category_id in wanted for i in self._into.get(category_id, ()))
         # A new primary assignment counts, unless another source's counts before it; those are few.
         new = sum(bool(row[_PRIMARY]) and row[_CATEGORY] in wanted for row in self._new.values())
@@ -84,11 +83,11 @@ class PlannedFacts:
             return self._facts.assignments(record_ids, **where)
         category_id = where.pop("category_id", None)
         rows = list(self._as_planned(self._facts.assignments(record_ids, **where)))
-        wanted = set(record_ids)
         places = {"source_id": _SOURCE, "is_primary": _PRIMARY}
-        for row in self._new.values():
-            if row[_RECORD] in wanted and all(row[places[name]] == value for name, value in where.items()):
-                rows.append(row)
+        for record_id in dict.fromkeys(record_ids):
+            for row in (self._new[i] for i in self._new_of.get(record_id, ())):
+                if all(row[places[name]] == value for name, value in where.items()):
+                    rows.append(row)
         return sorted(row for row in rows if category_id is None or row[_CATEGORY] == category_id)
 
     def assignment_rows(self, ids: Sequence[int]) -> list[Assignment]:
@@ -140,28 +139,48 @@ class PlannedFacts:
         return bool(self._moved or self._gone or self._new)
 
     def _follow_moves(self, edit: BulkUpdate) -> None:
-        target = self._into.setdefault(edit.after, set())
         for i in edit.ids:
             if i in self._new:
                 row = self._new[i]
                 self._new[i] = (*row[:_CATEGORY], edit.after, *row[_CATEGORY + 1 :])
                 continue
             if i in self._moved:
-                self._into[self._moved[i]].discard(i)
-            self._moved[i] = edit.after
-            target.add(i)
+                self._into[self._moved.pop(i)].discard(i)
+            else:
+                self._leave(i, edit.before)
+            self._settle(i, edit.after)
 
     def _follow_rows(self, edit: BulkRows) -> None:
         for row in edit.rows:
             i = row[_ID]
-            if edit.created:
+            if edit.created and i in self._gone:  # it is put back
+                self._gone.discard(i)
+                self._settle(i, row[_CATEGORY])
+            elif edit.created:
                 self._new[i] = row
+                self._new_of.setdefault(row[_RECORD], set()).add(i)
             elif i in self._new:
                 del self._new[i]
+                self._new_of[row[_RECORD]].discard(i)
             else:
                 self._gone.add(i)
                 if i in self._moved:
                     self._into[self._moved.pop(i)].discard(i)
+                else:
+                    self._leave(i, row[_CATEGORY])
+
+    def _leave(self, i: int, category_id: str) -> None:
+        self._home[i] = category_id
+        self._left.setdefault(category_id, set()).add(i)
+
+    def _settle(self, i: int, category_id: str) -> None:
+        """One of the file's assignments is in this category from now on."""
+        if self._home[i] == category_id:
+            self._left[category_id].discard(i)
+            del self._home[i]
+        else:
+            self._moved[i] = category_id
+            self._into.setdefault(category_id, set()).add(i)
 
     def _as_planned(self, rows: Iterable[Assignment]) -> Iterable[Assignment]:
         """Rows of the project's file with the category that they are planned to be in, without those that go."""

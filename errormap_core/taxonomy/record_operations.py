@@ -234,11 +234,10 @@ class SetThreshold:
         row = None if self.threshold is None else {"dataset": self.dataset, "threshold": float(self.threshold)}
         draft.set_row("chosen_threshold", self.dataset, row)
         return tr(
-            "Threshold of {name} is {threshold}: {come:,} failures come, {go:,} go",
+            "Threshold of {name} is {threshold}: {moves}",
             name=self.dataset,
             threshold=tr("the default") if self.threshold is None else f"{self.threshold:g}",
-            come=draft.effect.failures_come,
-            go=draft.effect.failures_go,
+            moves=draft.effect.come_and_go(),
         )
 
 

@@ -1,6 +1,7 @@
 """What an operation is, and the table of all kinds. Kinds are stored in files, so they never change."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -38,7 +39,25 @@ def operation(cls: _T) -> _T:
 
 def arguments_of(op: Operation) -> dict[str, Any]:
     """The operation's arguments as JSON can hold them."""
-    return dataclasses.asdict(op)  # type: ignore[call-overload,no-any-return]
+    arguments: dict[str, Any] = _plain(op)
+    return arguments
+
+
+@functools.cache
+def _fields(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as dictionaries, at any depth: what dataclasses.asdict gives, without copying what cannot change."""
+    cls = type(value)
+    if dataclasses.is_dataclass(cls):
+        return {name: _plain(getattr(value, name)) for name in _fields(cls)}
+    if isinstance(value, list | tuple):
+        return cls(_plain(each) for each in value)
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return value
 
 
 def operation_from(kind: str, version: int, arguments: Mapping[str, Any]) -> Operation:

@@ -16,8 +16,7 @@ def refuse_unsound(tree: Tree, edits: Iterable[AnyEdit], *, assignment_ids: Call
     """
     after = tree.copy()
     touched: list[str] = []
-    filled: set[str] = set()
-    left: set[int] = set()
+    ends: dict[int, str | None] = {}  # where assignments are after all edits; a step may move one several times
     for edit in edits:
         match edit:
             case Edit(table="category", key=key, after=None):
@@ -27,16 +26,16 @@ def refuse_unsound(tree: Tree, edits: Iterable[AnyEdit], *, assignment_ids: Call
                 after.put(Category.from_row(row))
                 touched.append(key)
             case BulkUpdate(table="assignment", column="category_id"):
-                left.update(edit.ids)
-                filled.add(edit.after)
+                ends.update(dict.fromkeys(edit.ids, edit.after))
             case BulkRows(table="assignment") if edit.created:
-                filled.update(edit.column("category_id"))
+                ends.update(zip(edit.column("id"), edit.column("category_id"), strict=True))
             case BulkRows(table="assignment"):
-                left.update(edit.column("id"))
+                ends.update(dict.fromkeys(edit.column("id")))
+    filled = {category_id for category_id in ends.values() if category_id is not None}
     for category_id in touched:
         category = after.get(category_id)
         if category is None or category.retired is not None:
-            still_there = category_id in filled or not left.issuperset(assignment_ids(category_id))
+            still_there = category_id in filled or not ends.keys() >= set(assignment_ids(category_id))
             if after.children(category_id) or still_there:
                 raise _built_on()
         elif not _reaches_top(after, category) or after.sibling_named(

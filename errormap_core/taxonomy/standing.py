@@ -16,11 +16,12 @@ from errormap_core.taxonomy.tree import Category, Tree, name_key
 @dataclass(frozen=True, slots=True)
 class Standing:
     """`changes` say what changed; `arguments` are those that still hold, None where nothing does (`is_placed`: because all
-    its failures have their place by now)."""
+    its failures have their place by now; `is_locked`: because it would change a tree that is locked)."""
 
     changes: tuple[Sentence, ...]
     arguments: Mapping[str, Any] | None
     is_placed: bool = False
+    is_locked: bool = False
 
     @property
     def is_fresh(self) -> bool:
@@ -35,8 +36,16 @@ class Standing:
         fix = tr("Look at it as it would be now, and accept that, or reject it.")
         if self.arguments is None:
             fix = tr("Reject it, or have proposals made again.")
+        if self.is_locked:
+            fix = tr("Switch “Lock the taxonomy” off in the project's settings, or reject it.")
         what = self.sentence() or tr("The tree changed.")
         return KnownError(what, where=tr("the proposal “{name}”", name=name) if name else "", fix=fix)
+
+
+CHANGES_TREE = frozenset({"create", "merge", "promote", "move", "split", "rename", "describe"})
+"""Kinds that change the tree whenever they are accepted."""
+
+LOCKED = Standing((tr("The taxonomy is locked: no proposal may change its tree."),), None, is_locked=True)
 
 
 def joined(sentences: Sequence[Sentence]) -> Sentence | None:
@@ -86,6 +95,8 @@ def standing(proposal: ProposalFacts, tree: Tree, facts: StandingFacts, *, witho
     """What is left of a proposal, `without` what is left out of it. Of a kind that this program does not know, all of it."""
     if without:
         proposal = replace(proposal, arguments=_less(proposal.arguments, without))
+    if proposal.kind in CHANGES_TREE and facts.is_locked():
+        return LOCKED
     kind = "question" if is_question(proposal.kind, proposal.arguments) else kind_of(proposal.kind, proposal.arguments)
     look = _LOOKS.get(kind)
     return Standing((), proposal.arguments) if look is None else look(proposal, tree, facts)
@@ -263,10 +274,14 @@ def _question(proposal: ProposalFacts, tree: Tree, facts: StandingFacts) -> Stan
 
 
 def _candidate(candidate: Mapping[str, Any], tree: Tree, facts: StandingFacts) -> dict[str, Any] | None:
-    """A likely place as it is now: a proposed category that was made since is a category; None where it is gone."""
+    """A likely place as it is now: a proposed category that was made since is a category; None where it is gone, or may not
+    be made."""
     category_id = candidate.get("category_id")
     if category_id is None:
         decided = facts.row("decision", candidate["proposal_id"])
+        is_made = decided is not None and decided["category_id"] is not None
+        if not is_made and facts.is_locked():
+            return None
         if decided is None or (decided["verdict"] != "reject" and decided["category_id"] is None):
             return dict(candidate)
         category_id = decided["category_id"]

@@ -1,8 +1,10 @@
 """The taxonomy as values: categories by id, children in order, and the questions that operations ask."""
 
+import bisect
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from errormap_core.errors import KnownError
@@ -27,7 +29,7 @@ class Category:
     imported: str | None = None
 
     def row(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in _COLUMNS}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Category":
@@ -39,6 +41,10 @@ class Category:
         return (self.reserved is not None, self.position, self.id)
 
 
+_COLUMNS = tuple(field.name for field in fields(Category))
+
+
+@lru_cache(maxsize=1 << 17)
 def name_key(name: str) -> str:
     """What makes two sibling names the same: case, width and spaces do not count."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
@@ -127,6 +133,15 @@ class Tree:
             found.extend(self.children(category))
         return found
 
+    def in_order(self, category_ids: Iterable[str]) -> list[str]:
+        """These live categories in the order of the tree: a few of many, without going through all."""
+
+        def place(category_id: str) -> list[tuple[bool, float, str]]:
+            way = (*reversed(list(self.ancestors(category_id))), category_id)
+            return [self._categories[c].order for c in way]
+
+        return sorted(set(category_ids), key=place)
+
     def depth(self, category_id: str) -> int:
         return sum(1 for _ in self.ancestors(category_id))
 
@@ -146,22 +161,29 @@ class Tree:
     def put(self, category: Category) -> None:
         """Insert or replace a category."""
         old = self._categories.get(category.id)
-        self._categories[category.id] = category
         if old is not None and old.retired is None:
             self._leave(old)
+        self._categories[category.id] = category
         if category.retired is None:
-            siblings = [self._categories[c] for c in self.children(category.parent_id)]
-            siblings.append(category)
-            self._children[category.parent_id] = tuple(c.id for c in sorted(siblings, key=lambda c: c.order))
+            siblings = self.children(category.parent_id)
+            place = self._place(siblings, category)
+            self._children[category.parent_id] = (*siblings[:place], category.id, *siblings[place:])
 
     def drop(self, category_id: str) -> None:
         """Forget a category, as undoing its creation does."""
-        old = self._categories.pop(category_id)
+        old = self._categories[category_id]
         if old.retired is None:
             self._leave(old)
+        del self._categories[category_id]
+
+    def _place(self, siblings: tuple[str, ...], category: Category) -> int:
+        """Where a category stands, or would stand, among these; there may be many, and it is asked for each that is put."""
+        return bisect.bisect_left(siblings, category.order, key=lambda c: self._categories[c].order)
 
     def _leave(self, old: Category) -> None:
-        rest = tuple(c for c in self.children(old.parent_id) if c != old.id)
+        siblings = self.children(old.parent_id)
+        place = self._place(siblings, old)
+        rest = siblings[:place] + siblings[place + 1 :]
         if rest:
             self._children[old.parent_id] = rest
         else:

@@ -16,8 +16,9 @@ from tests.core.taxonomy.test_curation import make_project
 
 
 @pytest.fixture
-def window(qtbot: Any, tmp_path: Path) -> Iterator[Window]:
-    """The window as it starts, without a project."""
+def window(qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
+    """The window as it starts, without a project. What a project's lists need is waited for, however slow the machine is."""
+    monkeypatch.setattr("app.session.AT_ONCE_S", 30.0)
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     settings = UserSettings(tmp_path / "settings.json")

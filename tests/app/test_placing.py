@@ -29,7 +29,7 @@ def categories(window: Window, *names: str) -> list[str]:
 
 
 @pytest.fixture
-def proposed(opened: Opened) -> tuple[Window, list[str], str]:
+def proposed(opened: Opened, qtbot: Any) -> tuple[Window, list[str], str]:
     """The window with one proposal to assign three failures to a category; their ids and the category's."""
     window, ids = opened
     sums, units = categories(window, "Sums", "Units")
@@ -53,7 +53,7 @@ def proposed(opened: Opened) -> tuple[Window, list[str], str]:
         end_run(db, run_id, "finished", {})
     window.session.poll()
     window.show_page("review")
-    window.review.reload()
+    qtbot.waitUntil(lambda: window.review.deck.get(new.id) is not None)
     window.session.select_proposal(new.id)
     return window, ids[:3], sums
 

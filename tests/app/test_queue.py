@@ -213,7 +213,7 @@ def test_refresh_is_a_key_of_its_own(queue: Queue) -> None:
     queue.window.session.apply(
         DecideProposals(rulings=(Ruling(proposal_id=queue.kind["move failures"], verdict="accept"),))
     )
-    part = queue.page.frame.split.columns[1]
+    part = queue.page.frame.split.parts.columns[1]
     assert part.count.text() == "5 failures"
     queue.window.session.apply(DeleteCategories(category_ids=(queue.category["Reading"],)))
     assert "Nothing is left" in queue.page.frame.notice_text.text()

@@ -1,5 +1,7 @@
 """The card of each kind: what it shows, what can be changed on it, what accepting it does."""
 
+import time
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
@@ -10,6 +12,7 @@ from errormap_core.project.store import Project
 from errormap_core.taxonomy.operations import MergeCategories
 from tests.app.queue_building import new_proposal, save_run
 from tests.app.queue_fixtures import Queue
+from tests.core.building import add_analyses
 
 
 def test_the_list_is_ordered_by_worth_and_says_kind_and_state(queue: Queue) -> None:
@@ -63,14 +66,15 @@ def test_one_of_a_merge_is_left_out_and_another_survives(queue: Queue) -> None:
 
 def test_a_split_shows_parts_that_can_be_renamed_filled_and_left_out(queue: Queue) -> None:
     card = queue.show("split")
-    assert [column.name.text() for column in card.columns] == ["Skims the question", "Misses a condition"]
-    assert card.columns[0].count.text() == "5 failures"
-    first = card.columns[0].ids[0]
-    card.move_members([first], card.columns[1].members)
-    assert card.columns[1].count.text() == "6 failures"
-    card.columns[0].name.setText("Skims")
+    columns = card.parts.columns
+    assert [column.name.text() for column in columns] == ["Skims the question", "Misses a condition"]
+    assert columns[0].count.text() == "5 failures"
+    first = columns[0].ids()[0]
+    columns[1].members.dropped.emit([("record", first)])  # as a drag with the mouse ends
+    assert columns[1].count.text() == "6 failures"
+    columns[0].name.setText("Skims")
     queue.press(Qt.Key.Key_2)
-    assert not card.columns[1].box.isChecked()
+    assert not columns[1].box.isChecked()
     assert queue.page.frame.buttons["accept"].text() == "Split off 1 part  ⏎"
     queue.press(Qt.Key.Key_2, Qt.Key.Key_Return)
     assert {"Skims", "Misses a condition"} <= queue.names()
@@ -82,7 +86,7 @@ def test_part_of_a_split_alone(queue: Queue) -> None:
     card = queue.show("split")
     queue.press(Qt.Key.Key_1)
     assert "Moves 5 failures" in queue.effect()
-    card.below.setChecked(True)
+    card.parts.below.setChecked(True)
     queue.press(Qt.Key.Key_Return)
     assert "Reading / Misses a condition" in queue.names()
     assert queue.category_of(14) == "Reading"
@@ -279,7 +283,7 @@ def test_enter_presses_what_has_the_focus(queue: Queue) -> None:
     queue.press(Qt.Key.Key_N)
     for letter in "Sloppy":
         queue.press(letter)
-    card.parent_of_new.setFocus()
+    card.new_row.place.setFocus()
     queue.press("u")
     queue.press(Qt.Key.Key_Return)
     assert proposal(queue.project.db, queue.kind["place"]).verdict == "edit"
@@ -288,3 +292,14 @@ def test_enter_presses_what_has_the_focus(queue: Queue) -> None:
     queue.page.frame.buttons["skip"].setFocus()
     queue.press(Qt.Key.Key_Return)
     assert proposal(queue.project.db, queue.kind["merge"]).verdict == "skip"
+
+
+def test_a_title_and_a_summary_of_100000_characters_are_shown_at_once(queue: Queue) -> None:
+    record_id = queue.records[36]
+    add_analyses(queue.project, {record_id: "Very long. " * 9_000}, run="later")
+    started = time.process_time()
+    card = queue.show("place")
+    queue.qtbot.wait(50)
+    assert time.process_time() - started < 2.0
+    assert card.judged.text().endswith("…")
+    assert card.judged.height() <= 2 * card.fontMetrics().lineSpacing()

@@ -143,7 +143,7 @@ def test_a_crowded_other_is_cleaned_by_keyboard_alone(window: Window, qtbot: Any
     with qtbot.waitSignal(window.session.tasks.finished, timeout=180_000):
         curator.press(Qt.Key.Key_P, CTRL)
     page = window.review
-    assert window.tabs.currentWidget() is page
+    qtbot.waitUntil(lambda: window.tabs.currentWidget() is page)
     qtbot.waitUntil(lambda: page.frame.row is not None and page.n_pending > 0, timeout=5000)
     n_steps = project.db.table("log").count
 

@@ -411,7 +411,7 @@ def test_the_keys_work_as_soon_as_a_project_is_open(opened: Opened, qtbot: Any) 
     assert QApplication.focusWidget() is window.review.list
 
 
-def test_the_reason_why_there_is_no_proposal_follows_what_is_placed(opened: Opened) -> None:
+def test_the_reason_why_there_is_no_proposal_follows_what_is_placed(opened: Opened, qtbot: Any) -> None:
     window, _ = opened
     project = project_of(window)
     window.review.accept_all()
@@ -421,6 +421,6 @@ def test_the_reason_why_there_is_no_proposal_follows_what_is_placed(opened: Open
     n = queries.totals(project.db).n_unplaced
     held = queries.failure_ids(project.db, category_ids=[category])
     window.session.apply(UnassignFailures(record_ids=tuple(held[:2]), category_id=category))
-    assert f"{n + 2} diagnosed failures" in window.review._empty.text
+    qtbot.waitUntil(lambda: f"{n + 2} diagnosed failures" in window.review._empty.text)
     window.session.apply(AssignFailures(record_ids=tuple(held[:1]), category_id=category))
-    assert f"{n + 1} diagnosed failure" in window.review._empty.text
+    qtbot.waitUntil(lambda: f"{n + 1} diagnosed failure" in window.review._empty.text)

@@ -373,6 +373,27 @@ def test_places_are_given_by_id_or_path_and_may_be_new(desk: Desk) -> None:
     assert {"Sums / New", "Newer"} <= set(desk.names())
 
 
+def test_a_path_that_may_be_several_is_told(desk: Desk) -> None:
+    desk.add("Input/Output")
+    desk.add("Units", "Input/Output")
+    lines = [
+        {"record": key, "verdict": "accept", "target": target}
+        for key, target in zip(
+            desk.ids[20:24], ("input / OUTPUT/units", "Output / Units", "Input/Output/Units/Units", "/"), strict=True
+        )
+    ]
+    assert [(line, field) for line, field, _ in problems(desk.give(*lines))] == [
+        (2, "target"),
+        (3, "target"),
+        (4, "target"),
+    ]
+    assert desk.held("Units") == desk.ids[20:21]
+    desk.add("Input")
+    desk.add("Output", "Input")
+    (told,) = desk.give({"record": desk.ids[21], "verdict": "accept", "target": "Input / Output"})["problems"]
+    assert "one of several" in told["text"]
+
+
 @pytest.mark.parametrize(("values", "path"), [({"parent": "Sums"}, "Sums / Notation"), ({"parent": ""}, "Notation")])
 def test_a_parent_may_be_the_top(desk: Desk, values: dict[str, str], path: str) -> None:
     move = desk.propose("move", {"category_id": desk.of["Notation"], "parent_id": desk.of["Mixed"]})

@@ -157,11 +157,9 @@ def test_from_results_to_an_atlas(window: Window, tmp_path: Path, qtbot: Any) ->
     window.do("taxonomy.split")
     split = window.tree.findChild(SplitView)
     assert split is not None
-    split.rest.item(split.rest.count() - 1).setSelected(True)
-    split.add_part()
-    part = split.parts.topLevelItem(0)
-    assert part is not None
-    part.setText(0, "Of its own")
+    split.rest.choose(split.rest.members.shown()[-1:])
+    split.parts.move_selected("part_new")
+    split.parts.columns[0].name.setText("Of its own")
     split._split()
     own = next(c.id for c in project.tree if c.name == "Of its own")
     assert queries.own_counts(project.db)[own] == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QMimeData, QModelIndex, QPointF, Qt
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QAbstractItemView, QPushButton, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QPushButton
 
 from app.session import Scope
 from app.taxonomy.merge_view import MergeView
@@ -20,9 +20,10 @@ from tests.app.test_taxonomy import Opened, find
 
 
 @pytest.fixture
-def accepted(opened: Opened) -> Window:
+def accepted(opened: Opened, qtbot: Any) -> Window:
     window, _ = opened
     window.review.accept_all()
+    qtbot.waitUntil(lambda: not window.session.reads.is_busy)
     return window
 
 
@@ -188,23 +189,25 @@ def test_the_split_view_by_keyboard_alone(accepted: Window, qtbot: Any) -> None:
     window.do("taxonomy.split")
     view = tree.findChild(SplitView)
     assert view is not None
-    assert not view.new.isEnabled()
+    new = view.parts.buttons["part_new"]
+    assert not new.isEnabled()
     view.filter.setFocus()
     qtbot.keyClicks(view.filter, "Error 1")
     qtbot.keyClick(view.filter, Qt.Key.Key_Return)
-    assert view.parts.topLevelItemCount() == 0, "Enter in the filter goes to the list"
+    assert not view.parts.columns, "Enter in the filter goes to the list"
     qtbot.keyClick(view.rest, Qt.Key.Key_Home)
     qtbot.keyClick(view.rest, Qt.Key.Key_End, Qt.KeyboardModifier.ShiftModifier)
-    n = len(view.rest.selectedItems())
+    assert new.isEnabled()
+    n = len(view.rest.chosen_keys())
     assert n > 0
     qtbot.keyClick(view.rest, Qt.Key.Key_Return)
-    assert view.parts.topLevelItemCount() == 1
-    editor = view.parts.viewport().findChild(QWidget)
-    assert editor is not None
-    qtbot.keyClicks(editor, "Carrying")
-    qtbot.keyClick(editor, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: view.parts.topLevelItem(0).text(0) == "Carrying")
-    assert view.parts.topLevelItemCount() == 1
+    [part] = view.parts.columns
+    assert len(part.ids()) == n
+    qtbot.waitUntil(part.name.hasFocus, timeout=3000)
+    qtbot.keyClicks(part.name, "Carrying")
+    qtbot.keyClick(part.name, Qt.Key.Key_Return)
+    assert view.parts.parts()[0].name == "Carrying"
+    assert len(view.parts.columns) == 1
     view.ok.setFocus()
     qtbot.keyClick(view.ok, Qt.Key.Key_Return)
     assert find(window, "Carrying")
@@ -217,13 +220,15 @@ def test_taking_a_part_back_with_all_in_it(accepted: Window) -> None:
     tree.split()
     view = tree.findChild(SplitView)
     assert view is not None
-    before = view.rest.count()
+    before = view.rest.members.all_keys()
     view.rest.selectAll()
-    view.add_part()
-    assert not view.new.isEnabled()
-    view.parts.selectAll()
-    view.take_back()
-    assert (view.rest.count(), view.parts.topLevelItemCount()) == (before, 0)
+    view.parts.move_selected("part_new")
+    assert view.parts.rest.isHidden(), "nothing stays"
+    [part] = view.parts.columns
+    part.members.selectAll()
+    view.parts.move_selected("part_back")
+    assert (view.rest.members.all_keys(), view.parts.columns) == (before, [])
+    assert not view.parts.buttons["part_back"].isEnabled()
     view.reject()
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from errormap_core.embedding.encoder import unit_rows
-from errormap_core.proposals.clustering import Clustering, Group, Stopped, cluster, cohesion_of, similarity_to_others
+from errormap_core.proposals.clustering import Clustering, Group, cluster, cohesion_of, similarity_to_others
 from errormap_core.proposals.placing import NEAR, place
 from errormap_core.proposals.splitting import silhouette
+from errormap_core.tasks import Stopped
 
 
 def blobs(

@@ -397,6 +397,16 @@ def test_a_category_with_very_many_members_is_looked_at_through_a_sample(encode:
     assert repairs == propose_repairs(nodes, encode, seed=1)
 
 
+def test_parts_of_a_split_have_names_that_are_free_beside_the_category(encode: Encode) -> None:
+    """Accepting a split puts its parts beside the category, where no two may have one name."""
+    mixed = [*["Broken JSON"] * 6, *["Answers in English to a Spanish question"] * 6]
+    nodes = nodes_of({**TREE, "Format/Anything": mixed}, encode)
+    (split,) = [each for each in of_kind("split", propose_repairs(nodes, encode)) if about(each) == {"Format/Anything"}]
+    beside = {name_key(node.name) for node in nodes if node.parent_id == "Format"}
+    assert "broken json" in beside
+    assert beside.isdisjoint(name_key(part["name"]) for part in split.arguments["parts"])
+
+
 def test_circles_and_lost_parents_are_read_as_the_top(encode: Encode) -> None:
     circle = [
         Node("a", "b", "Sums", "", None, (), encode([])),

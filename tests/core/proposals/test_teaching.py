@@ -12,6 +12,7 @@ from errormap_core.proposals.partition import partition
 from errormap_core.proposals.splitting import neighbour_graph
 from errormap_core.proposals.teaching import Lessons, Teacher
 from errormap_core.proposals.worklist import Answer, worklist
+from errormap_core.tasks import Stopped
 
 
 def islands(sizes: list[int], *, seed: int = 0, spread: float = 0.4) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -208,3 +209,51 @@ def test_a_partition_can_be_stopped() -> None:
 
     with pytest.raises(InterruptedError):
         partition(vectors, neighbour_graph(vectors), np.ones(120, np.int64), max_groups=5, pause=pause)
+
+
+def test_of_very_many_keys_the_nearest_have_a_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where points and keys are too many to be held together, predictions are nearly those that are made of all."""
+    vectors, truth = islands([12] * 30)
+    lessons = Lessons(
+        placed={row: f"c{truth[row]}" for row in range(0, len(truth), 12)},
+        groups=[("g", np.array([5, 6, 7]))],
+        refused=[(2, f"c{truth[2]}")],
+        named={f"only a name {k}": vectors[k] for k in range(50)},
+    )
+    whole = Teacher(vectors, n_groups=30).predict(lessons)
+    monkeypatch.setattr("errormap_core.proposals.teaching.MOST_AT_ONCE", 1000)
+    some = Teacher(vectors, n_groups=30).predict(lessons)
+    assert some.keys == whole.keys
+    assert some.among is not None
+    assert some.probability.shape == some.among.shape == (len(truth), 20)
+    assert some.probability.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert float((some.best == whole.best).mean()) > 0.9
+    for row, key in lessons.placed.items():
+        assert some.ranked(row, 1) == [(key, 1.0)]
+    assert dict(some.ranked(2, 20)).get(f"c{truth[2]}", 0.0) == 0.0
+    for row in range(0, len(truth), 7):
+        ranked = some.ranked(row, 5)
+        assert some.keys[some.best[row]] == ranked[0][0]
+        assert [p for _, p in ranked] == sorted((p for _, p in ranked), reverse=True)
+
+
+def test_learning_can_be_stopped() -> None:
+    vectors, _ = islands([70] * 10)  # of fewer the spectral rows come at once
+    n = 0
+
+    def pause(most: float) -> None:
+        nonlocal n
+        n += 1
+        if n > most:
+            raise Stopped
+
+    teacher = Teacher(vectors, n_groups=10, pause=lambda: pause(float("inf")))
+    asked = n
+    assert asked > 2
+    for most in (0, asked // 2, asked - 1):
+        n = 0
+        with pytest.raises(Stopped):
+            Teacher(vectors, n_groups=10, pause=lambda most=most: pause(most))  # type: ignore[misc]
+    before = n
+    teacher.predict(Lessons(placed={0: "a"}))
+    assert n > before

@@ -73,7 +73,7 @@ def test_merging_moves_failures_and_leaves_redirects(analysed: Analysed, annotat
         place(project, annotator, chosen, category_id)
     op = MergeCategories(category_ids=(a, b, c), into=b, name="All")
     effect = project.preview(op, actor=annotator)
-    assert [str(s) for s in effect.sentences()] == ["Moves 3 failures.", "Touches 3 people's decisions."]
+    assert [str(s) for s in effect.sentences()] == ["Moves 3 failures.", "Touches 3 decisions of Ann Bee."]
     change = project.apply(op, actor=annotator)
     assert str(change.summary) == "Merged 3 categories into “All”, 3 failures moved"
     assert queries.own_counts(project.db) == {b: 6}
