@@ -106,7 +106,7 @@ def test_from_results_to_an_atlas(window: Window, tmp_path: Path, qtbot: Any) ->
     # Propose, look, accept all
     job_done(window, qtbot, lambda: window.do("judge.propose"))
     assert window.review.n_pending >= 1
-    assert window.tabs.currentWidget() is window.review
+    qtbot.waitUntil(lambda: window.tabs.currentWidget() is window.review, timeout=10_000)  # once the queue is read
     window.do("review.accept_all")
     totals = queries.totals(project.db)
     assert totals.n_unplaced + totals.states["no_error"] + totals.n_placed == totals.n_counted
