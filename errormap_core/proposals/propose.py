@@ -141,9 +141,11 @@ class _Proposing:
             yield progress
         self._stop_if_asked()
         vectors = self._vectors(words)
+        self._stop_if_asked()
         junk = {row for row, each in enumerate(words) if says_nothing(each)}
         self.counts["junk"] = len(junk)
         self.counts["same"] = len(words) - len(set(words))
+        self._stop_if_asked()
         clear = [row for row, failure in enumerate(given.failures) if failure.verdict != "unclear" and row not in junk]
         proposals, rest = self._learned(given, vectors, clear)
         near, rest = self._near_categories(given, vectors, rest)

@@ -127,6 +127,7 @@ class Queue:
         self._row = {failure.record_id: row for row, failure in enumerate(failures)}
         if failures:
             vectors = vectors_of_words(words, self._kept)
+            self._stop_if_asked()
             n_groups = len(teaching.proposed_groups(self.project.db)) or len(list(self.project.tree))
             yield Progress("queue", 0, None)
             with threadpool_limits(limits=1):

@@ -131,6 +131,7 @@ class Teacher:
         rows = np.ascontiguousarray(vectors, dtype=np.float32)
         self.n = len(rows)
         first, self._point_of, _ = distinct(rows)
+        pause()
         self._points: Vectors = rows[first]
         self._m = len(first)
         self._spread: sparse.csr_array | None = None
