@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 BESIDE = {"analysis", "judge_error", "embedding"}
 """Tables that machines write without proposing anything."""
 
-DECIDING_TABLES = {"decision", "category", "assignment"}
-"""Tables whose edits can change what waits."""
+DECIDING_TABLES = {"decision", "category", "assignment", "choice", "chosen_threshold", "record_mark", "analysis"}
+"""Tables whose edits can change what waits: decisions and the tree; the lock; which failures count."""
 
 
 @dataclass(frozen=True, slots=True)

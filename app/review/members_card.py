@@ -145,6 +145,11 @@ class MembersCard(Card):
                 return Ruling(proposal_id=row.id, verdict="edit", **changed)
         return self.accepting(**changed)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """A new category has no name as yet."""
+        return self.row is not None and self.row.kind == "create" and not self.name.text().strip()
+
     def values(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         if self.members.left_out():

@@ -6,6 +6,8 @@ from app.commands import BY_ID
 from app.review.browser import QueueBrowser
 from app.session import Session
 from errormap_core.errors import KnownError
+from errormap_core.project.pending import ProposalRow
+from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
 from errormap_core.taxonomy.rulings import PLACING_KINDS, Verdict
 
@@ -22,10 +24,23 @@ class ReviewPage(QueueBrowser):
 
     # Deciding
 
+    def _unfinished_above(self, row: ProposalRow) -> ProposalRow | None:
+        """A proposal that would be accepted with this one, and whose card is half changed."""
+        return next((up for up in self.deck.upwards(row) if self.frame.ruling_for(up.id) is None), None)
+
     def _decide_one(self, ruling: Ruling) -> None:
         row = self.deck.get(ruling.proposal_id)
         if row is not None and self._session.can_edit:
             accepts = ruling.verdict in ("accept", "edit")
+            above = self._unfinished_above(row) if accepts else None
+            if above is not None:
+                self._session.failed.emit(
+                    KnownError(
+                        tr("The card above this one, “{name}”, is not finished.", name=above.name),
+                        fix=tr("Finish it or drop its edit; it is accepted with this one."),
+                    )
+                )
+                return
             self._take_step(self._op(ruling, row) if accepts else DecideProposals(rulings=(ruling,)))
 
     def _take_step(self, op: DecideProposals) -> None:
@@ -99,10 +114,25 @@ class ReviewPage(QueueBrowser):
 
     def accept_all(self) -> None:
         """Accept all that place failures, in one step that is recorded as bulk; changes of the tree are looked at one by one."""
-        chosen = [row.id for row in self.deck.waiting() if row.kind in PLACING_KINDS]
-        if chosen:
-            found = [self.frame.ruling_for(proposal_id) for proposal_id in chosen]
-            self._take_step(DecideProposals(rulings=tuple(each for each in found if each is not None), is_bulk=True))
+        rulings, n_left = [], 0
+        for row in self.deck.waiting():
+            if row.kind not in PLACING_KINDS or (row.id == self._current and self._standing(row).arguments is None):
+                continue  # what is looked at stays in the list when nothing of it is left, and its card says so
+            ruling = self.frame.ruling_for(row.id)
+            if ruling is None or self._unfinished_above(row) is not None:
+                n_left += 1
+            else:
+                rulings.append(ruling)
+        if rulings:
+            self._take_step(DecideProposals(rulings=tuple(rulings), is_bulk=True))
+        if n_left:
+            self._session.say(
+                trn(
+                    "{n:,} is left: its card, or one above it, is not finished.",
+                    "{n:,} are left: their cards, or those above them, are not finished.",
+                    n_left,
+                )
+            )
 
     def edit(self) -> None:
         """Put the focus on what can be changed."""

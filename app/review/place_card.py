@@ -451,14 +451,18 @@ class PlaceCard(Card):
 
     @property
     def is_unfinished(self) -> bool:
-        """A new category was begun to be named."""
+        """Something was begun, and no answer was given: what is marked as the same would go into an answer nobody chose."""
+        return self._is_naming or bool(self.same)
+
+    @property
+    def _is_naming(self) -> bool:
         return not self.new_row.isHidden() and bool(self.name.text())
 
     def values(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         if self.same:
             values["same"] = tuple(c.id for c in self.candidates if c.id in self.same)
-        if self.is_unfinished:
+        if self._is_naming:
             values["name"], values["parent_id"] = self.name.text(), self.new_row.parent_id
         return values
 

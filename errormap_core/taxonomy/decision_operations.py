@@ -151,14 +151,19 @@ def _fitted(ruling: Ruling, proposal: ProposalFacts, left: Standing, tree: Tree,
 
 def _changes_tree(ruling: Ruling, tree: Tree, facts: StandingFacts) -> bool:
     """Whether an answer makes a category, or merges some."""
-    if any(tree.get(key) is not None for key in ruling.same):
+    if any(tree.get(key) is not None or _made_of(key, facts) is not None for key in ruling.same):
         return True
     if ruling.is_new:
         return tree.sibling_named(ruling.parent_id, ruling.name or "") is None
     if ruling.target is None or tree.get(ruling.target) is not None:
         return False
-    decided = facts.row("decision", ruling.target)
-    return decided is None or decided["category_id"] is None
+    return _made_of(ruling.target, facts) is None
+
+
+def _made_of(proposal_id: str, facts: StandingFacts) -> str | None:
+    """The category that was made of a proposal; None where none was."""
+    decided = facts.row("decision", proposal_id)
+    return None if decided is None else decided["category_id"]
 
 
 class Desk:

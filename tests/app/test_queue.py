@@ -19,6 +19,7 @@ from errormap_core.taxonomy.operations import (
     MergeCategories,
     RenameCategory,
     Ruling,
+    SetChoice,
 )
 from tests.app.queue_building import new_proposal, save_run
 from tests.app.queue_fixtures import Queue, open_queue
@@ -276,3 +277,18 @@ def test_a_merge_across_the_tree_updates_names_in_the_list(queue: Queue) -> None
     )
     queue.qtbot.waitUntil(lambda: queue.page.deck.get(queue.kind["promote"]) is None, timeout=3000)
     assert queue.shown == queue.kind["rename"]
+
+
+def test_the_lock_takes_away_what_would_change_the_tree_and_brings_it_back(queue: Queue) -> None:
+    page, session = queue.page, queue.window.session
+    queue.show("create")
+    assert queue.kind["merge"] in {row.id for row in page.deck.waiting()}
+    session.apply(SetChoice(key="taxonomy.locked", value=True))
+    queue.qtbot.waitUntil(lambda: queue.kind["merge"] not in {row.id for row in page.deck.waiting()}, timeout=5000)
+    assert {row.kind for row in page.deck.waiting() if row.id != queue.kind["create"]} <= {"assign", "place"}
+    assert "locked" in page.frame.notice_text.text()  # what is looked at stays, and says so
+    page.accept_all()
+    assert proposal(queue.project.db, queue.kind["create"]).verdict is None
+    assert proposal(queue.project.db, queue.kind["assign"]).verdict == "accept"
+    session.apply(SetChoice(key="taxonomy.locked", value=False))
+    queue.qtbot.waitUntil(lambda: queue.kind["merge"] in {row.id for row in page.deck.waiting()}, timeout=5000)

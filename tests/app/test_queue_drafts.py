@@ -12,7 +12,9 @@ from app.window import Window
 from errormap_core.project.pending import proposal
 from errormap_core.project.store import Project
 from errormap_core.taxonomy.operations import DecideProposals, DeleteCategories, RenameCategory, Ruling
+from tests.app.queue_building import Built
 from tests.app.queue_fixtures import Queue, open_queue
+from tests.core.building import add_proposals
 
 
 def change(queue: Queue, kind: str) -> Any:
@@ -172,6 +174,44 @@ def test_a_batch_takes_edits_along_and_leaves_out_what_is_half_said(queue: Queue
     queue.press(Qt.Key.Key_Return)
     assert "Other / Day" in queue.names(), "with the name that was typed"
     assert proposal(queue.project.db, queue.kind["place"]).verdict is None
+
+
+def test_marks_without_an_answer_are_no_answer(queue: Queue) -> None:
+    queue.show("place")
+    queue.press("m", "2", "m")
+    frame = queue.page.frame
+    assert queue.kind["place"] in frame.drafts
+    assert frame.ruling_for(queue.kind["place"]) is None
+
+
+def test_what_stands_below_an_unfinished_card_is_left_and_told(window: Window, qtbot: Any, tmp_path: Path) -> None:
+    built = Built(tmp_path / "q.errormap").propose_all()
+    free = built.records[30:33]
+    groups = [
+        {"name": "Wide", "records": free[:1]},
+        {"name": "Narrow", "records": free[1:2], "parent": 0},
+        {"name": "Beside", "records": free[2:3]},
+    ]
+    wide, narrow, beside = add_proposals(built.project, groups)
+    built.project.close()
+    session, page = window.session, window.review
+    assert session.open(built.project.path)
+    qtbot.waitUntil(lambda: page.deck.get(narrow) is not None)
+    session.select_proposal(wide)
+    card = page.frame.card
+    card.name.setText("")
+    card.name.textEdited.emit("")
+    assert page.frame.ruling_for(wide) is None
+    session.select_proposal(narrow)
+    with qtbot.waitSignal(session.failed, check_params_cb=lambda error: "“Wide”, is not finished" in str(error)):
+        page.accept()
+    with qtbot.waitSignal(session.told, check_params_cb=lambda said, _: "2 are left" in str(said)):
+        page.accept_all()
+    assert [proposal(session.project.db, each).verdict for each in (wide, narrow, beside)] == [None, None, "accept"]
+    session.select_proposal(wide)
+    page.drop_edit()
+    page.accept_all()
+    assert {proposal(session.project.db, each).verdict for each in (wide, narrow)} == {"accept"}
 
 
 def test_an_empty_field_of_a_new_category_folds_and_a_filled_one_stays(queue: Queue) -> None:

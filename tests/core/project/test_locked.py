@@ -289,3 +289,17 @@ def test_questions_name_the_categories_that_are_there(project: Project) -> None:
     assert named() == {add.category_id, create}
     project.apply(SetChoice(key="taxonomy.locked", value=True), actor=actor)
     assert named() == {add.category_id}
+
+
+def test_nothing_is_merged_with_an_answer_also_not_what_was_made_of_a_proposal(desk: Desk) -> None:
+    project, _, made, proposals = desk
+    decide(desk, "create")
+    before = tree(project)
+    lock(desk)
+    for same in (proposals["create"], made["Sums"]):
+        with pytest.raises(KnownError, match="locked"):
+            decide(desk, "place", "edit", target=made["Units"], same=(same,))
+    assert tree(project) == before
+    decide(desk, "place", "edit", target=proposals["create"])  # it is a category by now
+    assert tree(project) == before
+    assert check(project, replay=True) == []
