@@ -392,6 +392,7 @@ class Writer:
         vocabulary = self.vocabulary
         written = bytearray()
         n_tokens = 0
+        is_cut = True  # unless an end is written
         while n_tokens < most and not self._is_full(kept):  # a character may take several tokens; then it ends sooner
             n_tokens += 1
             logits = yield from self._logits()
@@ -411,6 +412,7 @@ class Writer:
                 written += before
                 self.written.n_sampled += 1
                 self._feed_tokens(vocabulary.tokenize(before.decode("utf-8", "ignore")) if before else ())
+                is_cut = False
                 break
             written += before
             self._take(token)
@@ -418,7 +420,7 @@ class Writer:
             if len(written.decode("utf-8", "ignore")) >= most:
                 break
         self._feed(cell.closing)
-        return _trimmed(written.decode("utf-8", "ignore"), most)
+        return _trimmed(written.decode("utf-8", "ignore"), most, is_cut=is_cut)
 
     def _quote(self) -> Text:
         """A span of the source that begins and ends at words."""
@@ -563,11 +565,13 @@ def _is_open(written: bytearray) -> bool:
     return False
 
 
-def _trimmed(text: str, most: int) -> str:
-    """At most `most` characters on one line, cut at a word where it must be cut."""
+def _trimmed(text: str, most: int, *, is_cut: bool = False) -> str:
+    """At most `most` characters on one line, cut at a word where it must be cut; `is_cut`: it has no end as it is."""
     text = " ".join(text.split())
-    if len(text) <= most:
+    if not text or (len(text) <= most and not is_cut):
         return text
+    if len(text) < most:
+        return text.rstrip(" ,;:-") + "…"
     cut = text[: most - 1].rsplit(" ", 1)[0] if " " in text[: most - 1] else text[: most - 1]
     return cut.rstrip(" ,;:-") + "…"
 
