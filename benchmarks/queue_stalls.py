@@ -52,7 +52,7 @@ class Blocks:
 
 
 def run(folder: Path, sizes: tuple[tuple[int, int], ...] = SIZES) -> Iterator[str]:
-    """Lines by size and action. Raises AssertionError where an action of the queue keeps the window's thread too long."""
+    """Lines by size and action, and which keep the window's thread too long."""
     from benchmarks.queue_project import make_queue
 
     for n_failures, n_proposals in sizes:
