@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from errormap_core.embedding.encoder import Vectors, embedded_encoder_path, unit_rows
 from errormap_core.proposals.partition import partition
-from errormap_core.proposals.splitting import nearest, neighbour_graph
+from errormap_core.proposals.splitting import nearest, neighbour_graphs
 
 N_PARTITIONS = 6
 LEAST_VOTES = 4
@@ -58,9 +58,9 @@ def tuned_vectors(texts: Sequence[str], vectors: Vectors, *, seed: int = 0) -> V
 
 
 def _partitions(vectors: Vectors, seed: int) -> NDArray[np.int64]:
-    graph, copies = neighbour_graph(vectors), np.ones(len(vectors), np.int64)
+    graphs, copies = neighbour_graphs(vectors), np.ones(len(vectors), np.int64)
     found = [
-        partition(vectors, graph, copies, max_groups=max(2, len(vectors) // 10), min_size=3, seed=seed + number)
+        partition(vectors, graphs, copies, max_groups=max(2, len(vectors) // 3), min_size=3, seed=seed + number)
         for number in range(N_PARTITIONS)
     ]
     return np.stack([split.labels if split is not None else np.zeros(len(vectors), np.int64) for split in found])

@@ -23,14 +23,14 @@ from errormap_core.proposals.splitting import (
     Vectors,
     best_number,
     measures,
-    neighbour_graph,
+    neighbour_graphs,
     split,
     ward_cut,
 )
 from errormap_core.tasks import Cancelled, Stopped, never_cancelled
 
-METHOD = "louvain consensus, ward"
-VERSION = 2
+METHOD = "louvain consensus or ward"
+VERSION = 3
 
 CLEAR = 0.1
 """Least mean silhouette of a split. Points without any structure stay below it."""
@@ -39,7 +39,7 @@ FEWEST_TITLES = 6
 """A group with fewer distinct titles is not split further, as in ErrorMap (arXiv 2601.15812)."""
 
 SHARE_OF_GROUPS = 0.1
-"""At most ceil of this share of its members are the groups below one parent, and at least 2, as in ErrorMap."""
+"""At most ceil of this share of the rows are the groups at the top, as in ErrorMap, and at least 2."""
 
 NEAREST_FLOOR = 0.25
 """Least similarity of a member to the mean of the group's other members."""
@@ -100,7 +100,7 @@ def cluster(
     depth : int
         The most levels of groups, at least 1.
     max_categories : int
-        The most groups below one parent; also at most ceil(0.1 x its members), but 2 are always allowed.
+        The most groups below one parent; at the top also at most ceil(0.1 x n), but 2 are always allowed.
     min_size : int
         Smaller groups are dissolved.
     n_groups : int, optional
@@ -163,7 +163,7 @@ class _Clusterer:
         self.pause()
         first, point_of, copies = distinct(self.vectors)
         points = self.vectors[first]
-        limit = max(2, math.ceil(SHARE_OF_GROUPS * len(rows)))
+        limit = max(2, len(rows) // self.min_size)
         graph = None
         if len(points) < FEWEST_FOR_GRAPH:
             found = split(
@@ -175,10 +175,11 @@ class _Clusterer:
                 pause=self.pause,
             )
         else:
-            graph = neighbour_graph(points, self.pause)
+            graphs = neighbour_graphs(points, self.pause)
+            graph = graphs[0]
             found = partition(
                 points,
-                graph,
+                graphs,
                 copies,
                 max_groups=limit,
                 n_groups=n_groups,
@@ -192,13 +193,15 @@ class _Clusterer:
         kept = self._settle(rows, labels[point_of])
         parts = [rows[kept == label] for label in np.unique(kept[kept >= 0])]
         place = _Places(points, graph, copies, point_of)
-        return self._arranged(parts, depth, place), rows[kept < 0]
+        at_top = min(self.max_categories, max(2, math.ceil(SHARE_OF_GROUPS * sum(map(len, parts)))))
+        return self._arranged(parts, depth, place, most=at_top), rows[kept < 0]
 
-    def _arranged(self, parts: list[NDArray[np.int64]], levels: int, place: "_Places") -> tuple[Group, ...]:
-        """Groups of these finest ones, `levels` deep; one below another only where there are several."""
+    def _arranged(
+        self, parts: list[NDArray[np.int64]], levels: int, place: "_Places", *, most: int
+    ) -> tuple[Group, ...]:
+        """At most so many groups of these finest ones, `levels` deep; one below another only where there are several."""
         if not parts:
             return ()
-        most = min(self.max_categories, max(2, math.ceil(SHARE_OF_GROUPS * sum(map(len, parts)))))
         if len(parts) <= most:
             return _largest_first(tuple(self._group(part, ()) for part in parts))
         means = np.stack([centroid_of(self.vectors[part]) for part in parts])
@@ -210,7 +213,7 @@ class _Clusterer:
             here = [parts[i] for i in np.flatnonzero(joined == label)]
             rows = np.sort(np.concatenate(here))
             below = (
-                self._arranged(here, levels - 1, place)
+                self._arranged(here, levels - 1, place, most=self.max_categories)
                 if levels > 1 and len(here) > 1 and self._may_split(rows)
                 else ()
             )

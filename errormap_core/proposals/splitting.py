@@ -5,6 +5,7 @@ with the highest product of silhouette (Rousseeuw, 1987) and, where there is a g
 alone likes many small groups, the second alone few large ones. Sizes are never evened out.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ Labels = NDArray[np.int64]
 
 FEWEST_FOR_GRAPH = 50
 NEIGHBOURS = 15
+FEW_NEIGHBOURS = 8
 SCALE_NEIGHBOUR = 7
 SAME_SAYING = 0.3
 """Cosine distance at which two texts may well say the same; what a group of copies of one text is held against."""
@@ -122,9 +124,22 @@ def neighbour_graph(points: Vectors, pause: Callable[[], None] = lambda: None) -
 
     `pause` is called between steps and may raise to end the work.
     """
-    m = len(points)
-    k = min(NEIGHBOURS, max(5, round(m**0.5)), m - 1)
-    index, similarity = nearest(points, k, pause)
+    return _graph(*nearest(points, _neighbours(len(points)), pause))
+
+
+def neighbour_graphs(points: Vectors, pause: Callable[[], None] = lambda: None) -> list[sparse.csr_array]:
+    """The neighbour_graph, and, where that is another one, the graph of FEW_NEIGHBOURS, which shows smaller groups."""
+    index, similarity = nearest(points, _neighbours(len(points)), pause)
+    few = FEW_NEIGHBOURS
+    return [_graph(index, similarity)] + ([_graph(index[:, :few], similarity[:, :few])] if few < index.shape[1] else [])
+
+
+def _neighbours(m: int) -> int:
+    return min(NEIGHBOURS, max(5, round(math.sqrt(m))), m - 1)
+
+
+def _graph(index: NDArray[np.int64], similarity: Vectors) -> sparse.csr_array:
+    m, k = index.shape
     squared = np.maximum(2 - 2 * similarity.astype(np.float64), 1e-9)
     scale = np.sqrt(squared[:, min(SCALE_NEIGHBOUR, k) - 1])
     weights = np.maximum(np.exp(-squared / (scale[:, None] * scale[index])), 1e-12)

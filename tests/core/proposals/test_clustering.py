@@ -42,7 +42,7 @@ def check(found: Clustering, n: int, *, depth: int, max_categories: int, min_siz
     assert list(found.other) == sorted(found.other)
 
     def check_level(groups: tuple[Group, ...], n_parent: int, level: int) -> None:
-        assert len(groups) <= min(max_categories, max(2, math.ceil(0.1 * n_parent)))
+        assert len(groups) <= (max_categories if level > 1 else min(max_categories, max(2, math.ceil(0.1 * n_parent))))
         assert not groups or level <= depth
         for group in groups:
             assert len(group.members) >= min_size
@@ -109,6 +109,19 @@ def test_separate_groups_are_found_whatever_their_sizes(sizes: list[int]) -> Non
     found = cluster(vectors, depth=1)
     assert len(found.groups) == len(sizes)
     assert adjusted_rand_score(truth, labels_of(found, len(truth))) > 0.98
+
+
+@pytest.mark.parametrize(("sizes", "spread"), [([5] * 40, 0.05), ([4, 5, 6, 30] * 10, 0.07), ([3, 4, 5] * 12, 0.08)])
+def test_many_groups_of_a_handful_are_found(sizes: list[int], spread: float) -> None:
+    """The limit of a level is none for the leaves: there may be more of them than a tenth of the rows."""
+    vectors, truth = blobs(sizes, dim=64, spread=spread)
+    found = cluster(vectors)
+    leaves = [leaf for group in found.groups for leaf in group.children or (group,)]
+    labels = np.full(len(truth), -1)
+    for number, leaf in enumerate(leaves):
+        labels[list(leaf.members)] = number
+    assert 0.9 * len(sizes) <= len(leaves) <= 1.2 * len(sizes)
+    assert adjusted_rand_score(truth, labels) > 0.9
 
 
 def test_groups_of_groups_become_two_levels() -> None:

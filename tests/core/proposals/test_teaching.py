@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from errormap_core.embedding.encoder import unit_rows
 from errormap_core.proposals.certainty import certainty, fit
 from errormap_core.proposals.partition import partition
-from errormap_core.proposals.splitting import neighbour_graph
+from errormap_core.proposals.splitting import neighbour_graphs
 from errormap_core.proposals.teaching import Lessons, Teacher
 from errormap_core.proposals.worklist import Answer, worklist
 from errormap_core.tasks import Stopped
@@ -179,24 +179,24 @@ def test_certainty_grows_with_margins_and_with_right_answers() -> None:
     sure = certainty([], [], undecided, n_decided=50, n_categories=20, more=40)
     assert 50 <= sure.low < sure.right < sure.high <= 1050
     assert sure.right < sure.after < 1050
-    at, covariance = fit([0.1, 0.9] * 50, [False, True] * 50, n_categories=5)
+    at, covariance = fit([0.1, 0.9] * 50, [False, True] * 50, size=20)
     assert at[1] > 0
     assert (np.linalg.eigvalsh(covariance) > 0).all()
 
 
 def test_a_partition_is_the_same_for_the_same_seed_and_keeps_to_its_limit() -> None:
     vectors, truth = islands([60, 50, 40, 30, 20, 10], spread=0.7)
-    graph, copies = neighbour_graph(vectors), np.ones(len(vectors), np.int64)
-    one, two = (partition(vectors, graph, copies, max_groups=20, min_size=3, seed=4) for _ in range(2))
+    graphs, copies = neighbour_graphs(vectors), np.ones(len(vectors), np.int64)
+    one, two = (partition(vectors, graphs, copies, max_groups=20, min_size=3, seed=4) for _ in range(2))
     rest = islands([40, 40], seed=9)[0]
-    partition(rest, neighbour_graph(rest), np.ones(80, np.int64), max_groups=9)  # whatever was done before
-    third = partition(vectors, graph, copies, max_groups=20, min_size=3, seed=4)
+    partition(rest, neighbour_graphs(rest), np.ones(80, np.int64), max_groups=9)  # whatever was done before
+    third = partition(vectors, graphs, copies, max_groups=20, min_size=3, seed=4)
     assert one is not None and two is not None and third is not None
     assert np.array_equal(one.labels, two.labels)
     assert np.array_equal(one.labels, third.labels)
     for label in range(int(one.labels.max()) + 1):
         assert len(set(truth[one.labels == label])) == 1, "no group holds two islands"
-    few = partition(vectors, graph, copies, max_groups=20, n_groups=3, seed=4)
+    few = partition(vectors, graphs, copies, max_groups=20, n_groups=3, seed=4)
     assert few is not None
     assert 2 <= few.labels.max() + 1 <= 6
 
@@ -208,7 +208,7 @@ def test_a_partition_can_be_stopped() -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        partition(vectors, neighbour_graph(vectors), np.ones(120, np.int64), max_groups=5, pause=pause)
+        partition(vectors, neighbour_graphs(vectors), np.ones(120, np.int64), max_groups=5, pause=pause)
 
 
 def test_of_very_many_keys_the_nearest_have_a_say(monkeypatch: pytest.MonkeyPatch) -> None:
