@@ -16,12 +16,17 @@ _T = TypeVar("_T")
 REST = 4
 """So many times as long as a question took, it is not asked again: reading takes a fifth of a core at most."""
 
+FIRST_RETRY = 1.0
+"""Seconds until a question that failed is asked again by itself; twice as long each time after, up to LONGEST_RETRY."""
+
+LONGEST_RETRY = 60.0
+
 
 class Reads(QObject):
     """Answers questions by key, one after the other, beside the window's thread, in which the answers come.
 
-    A question that is asked again before its answer came is answered once more, as it was asked last. None is answered
-    after `close`.
+    A question that is asked again before its answer came is answered once more, as it was asked last. One that fails, as
+    where the file is busy, is asked again. None is answered after `close`.
     """
 
     _came = Signal()  # an answer
@@ -30,9 +35,12 @@ class Reads(QObject):
         super().__init__(parent)
         self._session = 0
         self._thread: ReadThread | None = None
-        self._asked: dict[str, Callable[[Any], None]] = {}  # under way, and who waits for it
+        self._asked: dict[
+            str, tuple[Callable[[Any], Any], Callable[[Any], None]]
+        ] = {}  # under way, and who waits for it
         self._next: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {}
         self._resting: dict[str, QTimer] = {}
+        self._n_failed: dict[str, int] = {}
         self._answers: queue.SimpleQueue[tuple[int, str, Any, float]] = queue.SimpleQueue()
         self._came.connect(self._take_next)
 
@@ -52,6 +60,7 @@ class Reads(QObject):
         self._session += 1
         self._asked.clear()
         self._next.clear()
+        self._n_failed.clear()
         for timer in self._resting.values():
             timer.stop()
             timer.deleteLater()
@@ -69,10 +78,13 @@ class Reads(QObject):
         """Have `read` answered with a connection to the project, and `then` called with the answer."""
         if self._thread is None:
             return
+        if key in self._n_failed:
+            self._end_rest(key)  # asked anew, it does not wait for its turn to be tried again
         if key in self._asked or key in self._resting:
             self._next[key] = (read, then)
             return
-        self._asked[key] = then
+        self._next.pop(key, None)
+        self._asked[key] = (read, then)
         self._thread.ask(key, read)
 
     def settle(self, seconds: float) -> None:
@@ -92,18 +104,29 @@ class Reads(QObject):
     def _on_read(self, session: int, key: str, answer: Any, seconds: float) -> None:
         if session != self._session or key not in self._asked:
             return
-        then = self._asked.pop(key)
+        read, then = self._asked.pop(key)
+        rest = seconds * REST
+        if isinstance(answer, KnownError):  # a file that cannot be read just now is told where it is polled
+            failed = self._n_failed[key] = self._n_failed.get(key, 0) + 1
+            rest = max(rest, min(FIRST_RETRY * 2 ** (failed - 1), LONGEST_RETRY))
+            self._next.setdefault(key, (read, then))
+        else:
+            self._n_failed.pop(key, None)
         timer = QTimer(self)
         timer.setSingleShot(True)
         timer.timeout.connect(lambda: self._on_rested(key))
         self._resting[key] = timer
-        timer.start(round(seconds * REST * 1000))
-        if not isinstance(answer, KnownError):  # a file that cannot be read just now is told where it is polled
+        timer.start(round(rest * 1000))
+        if not isinstance(answer, KnownError):
             then(answer)
 
     def _on_rested(self, key: str) -> None:
-        timer = self._resting.pop(key, None)
-        if timer is not None:
-            timer.deleteLater()
+        self._end_rest(key)
         if key in self._next:
             self.ask(key, *self._next.pop(key))
+
+    def _end_rest(self, key: str) -> None:
+        timer = self._resting.pop(key, None)
+        if timer is not None:
+            timer.stop()
+            timer.deleteLater()

@@ -33,6 +33,8 @@ from errormap_core.sentences import tr
 
 Labels = NDArray[np.int64]
 MARKS = (50, 100, 200, 400)
+FEW = 400
+"""Texts of a part that is measured besides: most projects are no larger."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,9 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--k", type=int, help="the number of groups; by default it is found")
     parser.add_argument("--decisions", type=int, default=400, metavar="N")
     parser.add_argument("--seeds", type=int, default=3, help="runs that are averaged (3)")
-    parser.add_argument(
-        "--plain", action="store_true", help="without skewed sizes, wrong answers and unread categories"
-    )
+    parser.add_argument("--plain", action="store_true", help="without parts, wrong answers and unread categories")
     parser.add_argument(
         "--synthetic", type=int, metavar="N", help="a project of N failures with 0.3 N titles instead of data"
     )
@@ -105,17 +105,13 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
     if not args.plain:
         work("curve_noise", noise=0.1)
         work("curve_unread", reads=False)
-        runs["curve_skewed"] = []
-        unaided_skewed = []
-        parts = [skewed(truth, seed=seed) for seed in range(args.seeds)]
-        within = [mark for mark in marks if mark < min(map(len, parts))]
-        for seed, rows in enumerate(parts):
-            own, own_truth = vectors[rows], np.unique(truth[rows], return_inverse=True)[1].astype(np.int64)
-            leaves = leaf_groups(cluster(own, seed=seed))
-            unaided_skewed.append((accuracy(_labels(leaves, len(rows)), own_truth), len(leaves), len(rows)))
-            runs["curve_skewed"].append(Annotator(own, own_truth, leaves, seed=seed).work(within))
-        _show("curve_skewed", runs["curve_skewed"])
-        result["skewed"] = dict(zip(("acc", "k", "n"), map(_mean, zip(*unaided_skewed, strict=True)), strict=True))
+        parts = {
+            "skewed": [skewed(truth, seed=seed) for seed in range(args.seeds)],
+            "few": [few(len(texts), seed=seed) for seed in range(args.seeds)],
+        }
+        for name, of_seeds in parts.items():
+            result[name], runs[f"curve_{name}"] = _of_parts(vectors, truth, of_seeds, marks)
+            _show(f"curve_{name}", runs[f"curve_{name}"])
     if args.tune:
         result["tuned"] = _with_tuned_encoder(texts, vectors, truth, marks, runs, k=args.k)
     for name, marked in runs.items():
@@ -141,6 +137,29 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
     worst = 100 * result["calibration_worst"]
     print(f"said right against right: at most {worst:.1f} points apart; {result['cpu_s']:.0f} s of processor time")
     return result
+
+
+def few(n: int, *, seed: int) -> Labels:
+    """FEW rows, or all where there are fewer, drawn with the seed."""
+    return np.sort(np.random.default_rng(seed).choice(n, min(n, FEW), replace=False)).astype(np.int64)
+
+
+def _of_parts(
+    vectors: Vectors, truth: Labels, parts: Sequence[Labels], marks: Sequence[int]
+) -> tuple[dict[str, float], list[list[Mark]]]:
+    """Unaided numbers of parts of the texts beside k-means with the number of labels given, and the marks of each."""
+    unaided, runs = [], []
+    within = [mark for mark in marks if mark < min(map(len, parts))]
+    for seed, rows in enumerate(parts):
+        own, own_truth = vectors[rows], np.unique(truth[rows], return_inverse=True)[1].astype(np.int64)
+        leaves = leaf_groups(cluster(own, seed=seed))
+        k = int(own_truth.max()) + 1
+        means = KMeans(k, n_init=3, random_state=seed).fit_predict(own).astype(np.int64)
+        right = accuracy(_labels(leaves, len(rows)), own_truth)
+        unaided.append((right, len(leaves), k, len(rows), accuracy(means, own_truth)))
+        runs.append(Annotator(own, own_truth, leaves, seed=seed).work(within))
+    names = ("acc", "k", "k_true", "n", "kmeans_k_given")
+    return dict(zip(names, map(_mean, zip(*unaided, strict=True)), strict=True)), runs
 
 
 def _with_tuned_encoder(

@@ -22,14 +22,17 @@ Tell = Callable[[str, Any, float], None]
 
 
 class ReadThread:
-    """Answers questions one after the other until it is closed."""
+    """Answers questions one after the other until it is closed.
+
+    An error that nobody foresaw goes the way of all such (threading.excepthook) and ends the thread; the question is
+    answered as one that failed, and what is asked next is answered by a new thread.
+    """
 
     def __init__(self, path: Path, tell: Tell) -> None:
         self._path = path
         self._tell = tell
         self._asked: queue.SimpleQueue[tuple[str, Read] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        self._start()
 
     def ask(self, key: str, read: Read) -> None:
         self._asked.put((key, read))
@@ -39,12 +42,17 @@ class ReadThread:
         self._asked.put(None)
         self._thread.join()
 
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
     def _work(self) -> None:
         db: Database | None = None
+        reading: tuple[str, float] | None = None
         try:
             while (question := self._asked.get()) is not None:
                 key, read = question
-                began = time.perf_counter()
+                reading = (key, time.perf_counter())
                 answer: Any
                 try:
                     with files.told(self._path):
@@ -53,10 +61,15 @@ class ReadThread:
                 except KnownError as error:
                     answer = error
                 except sqlite3.Error as error:
-                    answer = KnownError(
-                        tr("The project cannot be read ({reason}).", reason=error), where=str(self._path)
-                    )
-                self._tell(key, answer, time.perf_counter() - began)
+                    answer = self._failed(error)
+                self._tell(key, answer, time.perf_counter() - reading[1])
+                reading = None
         finally:
             if db is not None:
                 db.close()
+            if reading is not None:
+                self._start()
+                self._tell(reading[0], self._failed("unexpected"), time.perf_counter() - reading[1])
+
+    def _failed(self, reason: object) -> KnownError:
+        return KnownError(tr("The project cannot be read ({reason}).", reason=reason), where=str(self._path))

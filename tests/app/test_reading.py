@@ -62,6 +62,63 @@ def test_a_question_that_fails_does_not_end_the_reading(path: Path, window: Wind
     reads.close()
 
 
+def test_a_question_that_failed_is_asked_again_by_itself(path: Path, window: Window, qtbot: Any) -> None:
+    reads = Reads(window)
+    reads.open(path)
+    found, tries = list[int](), list[int]()
+
+    def at_the_second_try(db: Database) -> int:
+        tries.append(1)
+        return n_records(db if len(tries) > 1 else Database(memory=True))  # no such table
+
+    reads.ask("n", at_the_second_try, found.append)
+    qtbot.waitUntil(lambda: bool(found), timeout=5000)
+    assert (found, len(tries)) == ([3], 2)
+    assert not reads.is_busy
+    reads.close()
+
+
+def test_a_question_that_failed_can_be_asked_anew_at_once(path: Path, window: Window, qtbot: Any) -> None:
+    reads = Reads(window)
+    reads.open(path)
+    failed, found = threading.Event(), list[int]()
+
+    def fails(db: Database) -> None:
+        failed.set()
+        db.execute("SELECT * FROM nowhere")
+
+    for _ in range(4):  # the fifth try would be 8 s away
+        failed.clear()
+        reads.ask("n", fails, lambda _: pytest.fail("it failed"))
+        qtbot.waitUntil(failed.is_set, timeout=5000)
+        qtbot.wait(50)
+    reads.ask("n", n_records, found.append)
+    qtbot.waitUntil(lambda: bool(found), timeout=2000)
+    assert found == [3]
+    reads.close()
+
+
+def test_an_error_that_nobody_foresaw_is_told_and_reading_goes_on(
+    path: Path, window: Window, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_value))
+    reads = Reads(window)
+    reads.open(path)
+    found: list[int] = []
+
+    def broken(db: Database) -> None:
+        raise ZeroDivisionError
+
+    reads.ask("broken", broken, lambda _: pytest.fail("it has no answer"))
+    qtbot.waitUntil(lambda: bool(told), timeout=5000)
+    reads.ask("n", n_records, found.append)
+    qtbot.waitUntil(lambda: bool(found), timeout=5000)
+    assert found == [3]
+    assert isinstance(told[0], ZeroDivisionError)
+    reads.close()
+
+
 def test_nothing_comes_after_closing(path: Path, window: Window, qtbot: Any) -> None:
     reads = Reads(window)
     reads.open(path)
