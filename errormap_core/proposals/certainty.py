@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PRIOR = (-1.9, 5.2)
+PRIOR = (-1.8, 5.1)
 """Intercept and slope before any answer."""
 
 PURER = 0.4
@@ -27,13 +27,18 @@ groups are purer than their margins say, as there are more others to be told fro
 
 LARGE = 30.0
 
-PRIOR_SPREAD = (0.55, 0.5)
+STEEPER = 2.0
+"""How much the slope grows until there are MANY answers for each category: predictions become surer than they say."""
+
+MANY = 7.0
+
+PRIOR_SPREAD = (0.42, 0.2)
 """Standard deviations of the prior."""
 
-WEIGHT = 0.35
+WEIGHT = 0.33
 """Of an answer in the regression."""
 
-HARDER = 0.5
+HARDER = 0.4
 """How much lower the log-odds of what is asked about are than those of others with its margin."""
 
 FEWEST_ANSWERS = 20
@@ -59,16 +64,18 @@ class Certainty:
 
 
 def fit(
-    margins: Sequence[float], rights: Sequence[bool], *, size: float
+    margins: Sequence[float], rights: Sequence[bool], *, n: int, n_categories: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Intercept and slope of a logistic regression on margins with the prior, and their covariance: shapes (2,), (2, 2).
 
-    `size` is the mean number of failures of a category.
+    `n` and `n_categories`: how many failures and categories there are.
     """
     x = np.column_stack([np.ones(len(margins)), np.asarray(margins, np.float64)])
     y = np.asarray(rights, np.float64)
-    purer = PURER * math.log(LARGE / min(max(size, 1.0), LARGE))
-    mean, precision = np.array([PRIOR[0] + purer, PRIOR[1]]), np.diag(1 / np.square(PRIOR_SPREAD))
+    k = max(n_categories, 1)
+    purer = PURER * math.log(LARGE / min(max(n / k, 1.0), LARGE))
+    steeper = STEEPER * min(1.0, len(margins) / (MANY * k))
+    mean, precision = np.array([PRIOR[0] + purer, PRIOR[1] + steeper]), np.diag(1 / np.square(PRIOR_SPREAD))
     at = mean.copy()
     for _ in range(_STEPS):
         p = 1 / (1 + np.exp(-(x @ at - HARDER)))
@@ -95,7 +102,7 @@ def certainty(
     `margins`: those of the predictions before each answer; `rights`: whether they were right.
     """
     n = n_decided + len(undecided)
-    at, covariance = fit(margins, rights, size=n / max(n_categories, 1))
+    at, covariance = fit(margins, rights, n=n, n_categories=n_categories)
     x = np.column_stack([np.ones(len(undecided)), np.asarray(undecided, np.float64)])
     p = 1 / (1 + np.exp(-(x @ at)))
     right = n_decided + float(p.sum())

@@ -100,11 +100,12 @@ def cluster(
     depth : int
         The most levels of groups, at least 1.
     max_categories : int
-        The most groups below one parent; at the top also at most ceil(0.1 x n), but 2 are always allowed.
+        The most groups below one parent; at the top, without n_groups, also at most ceil(0.1 x n), but 2 are always
+        allowed.
     min_size : int
         Smaller groups are dissolved.
     n_groups : int, optional
-        About so many of the finest groups, before small ones are dissolved, for measuring.
+        About so many of the finest groups, before small ones are dissolved; by default as many as are clear.
 
     Raises Stopped where `cancelled` answers True.
     """
@@ -164,8 +165,10 @@ class _Clusterer:
         first, point_of, copies = distinct(self.vectors)
         points = self.vectors[first]
         limit = max(2, len(rows) // self.min_size)
-        graph = None
-        if len(points) < FEWEST_FOR_GRAPH:
+        graph = found = None
+        if n_groups == 1:
+            pass  # one group of all but what is far out
+        elif len(points) < FEWEST_FOR_GRAPH:
             found = split(
                 points,
                 copies,
@@ -193,7 +196,9 @@ class _Clusterer:
         kept = self._settle(rows, labels[point_of])
         parts = [rows[kept == label] for label in np.unique(kept[kept >= 0])]
         place = _Places(points, graph, copies, point_of)
-        at_top = min(self.max_categories, max(2, math.ceil(SHARE_OF_GROUPS * sum(map(len, parts)))))
+        at_top = self.max_categories
+        if n_groups is None:
+            at_top = min(at_top, max(2, math.ceil(SHARE_OF_GROUPS * sum(map(len, parts)))))
         return self._arranged(parts, depth, place, most=at_top), rows[kept < 0]
 
     def _arranged(

@@ -162,6 +162,7 @@ class _Proposing:
             titles=[given.failures[row].error_title.strip().casefold() for row in rest],
             depth=given.settings["depth"],
             max_categories=given.settings["max_categories"],
+            n_groups=given.settings["n_categories"] or None,
             min_size=given.settings["min_size"],
             seed=given.settings["seed"],
             cancelled=self.cancelled,
@@ -184,7 +185,7 @@ class _Proposing:
 
     def _read(self) -> _Input:
         db, tree = self.project.db, self.project.tree
-        keys = ("depth", "max_categories", "min_size", "seed")
+        keys = ("depth", "max_categories", "n_categories", "min_size", "seed")
         return _Input(
             failures=proposing.unplaced_failures(db),
             placed=[(key, Words(*words)) for key, *words in proposing.placed_words(db)],

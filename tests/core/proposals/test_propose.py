@@ -133,6 +133,16 @@ def test_like_failures_come_together(project: Project, encoder: SentenceEncoder,
         assert max(len(own & group) for group in groups) >= 5
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_as_many_categories_as_are_set(project: Project, encoder: SentenceEncoder, annotator: str, n: int) -> None:
+    project.apply(SetChoice(key="proposals.n_categories", value=n), actor=annotator)
+    fill(project)
+    run(project, encoder)
+    created = [row for row in pending_proposals(project.db) if row.kind == "create"]
+    leaves = {row.id for row in created} - {row.parent_id for row in created}
+    assert len(leaves) == n
+
+
 def test_the_same_seed_gives_the_same_proposals(
     project: Project, other_project: Project, encoder: SentenceEncoder
 ) -> None:

@@ -179,7 +179,7 @@ def test_certainty_grows_with_margins_and_with_right_answers() -> None:
     sure = certainty([], [], undecided, n_decided=50, n_categories=20, more=40)
     assert 50 <= sure.low < sure.right < sure.high <= 1050
     assert sure.right < sure.after < 1050
-    at, covariance = fit([0.1, 0.9] * 50, [False, True] * 50, size=20)
+    at, covariance = fit([0.1, 0.9] * 50, [False, True] * 50, n=100, n_categories=5)
     assert at[1] > 0
     assert (np.linalg.eigvalsh(covariance) > 0).all()
 
