@@ -59,6 +59,9 @@ a split."""
 
 OVERLAP = 0.5
 
+NEARLY = 0.1
+"""Where a number of groups is given, it is met as nearly as this in logarithms, or Ward's method meets it."""
+
 _MOST_FOR_AGREEMENT = 5000
 _LEAST_TOGETHER = 0.02
 _CONSENSUS_STEPS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 16.0)
@@ -149,11 +152,17 @@ def partition(
         ]
         wanted = wanted or raised * float(np.median([_count(labels) for labels in several]))
         labels = _consensus(own, several, min(wanted, most), rng, pause)
+        if n_groups is not None and cut is not None and _far(_count(labels), n_groups) > NEARLY:
+            labels = cut(n_groups)
     return Split(labels, clearness(labels)) if _count(labels) > 1 else None
 
 
 def _count(labels: Labels) -> int:
     return int(labels.max()) + 1
+
+
+def _far(n_groups: float, wanted: float) -> float:
+    return abs(float(np.log(n_groups / wanted)))
 
 
 def _communities_of(
@@ -181,12 +190,12 @@ def _nearest_to(n_groups: int, tried: list[_Tried]) -> list[_Tried]:
     """Of each method the setting with most nearly so many groups, without methods that come less near than others."""
 
     def far(one: _Tried) -> float:
-        return abs(float(np.log(one.n_groups / n_groups)))
+        return _far(one.n_groups, n_groups)
 
     graphs = dict.fromkeys(one.graph for one in tried)
     nearest = [min((one for one in tried if one.graph == graph), key=far) for graph in graphs]
     least = min(map(far, nearest))
-    return [one for one in nearest if far(one) <= least + float(np.log(ERR_HIGH))]
+    return [one for one in nearest if far(one) <= least + NEARLY]
 
 
 def _chosen(tried: list[_Tried], rng: np.random.Generator, pause: Callable[[], None]) -> _Tried:
