@@ -74,7 +74,7 @@ def _together(votes: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.
 def _encoded(model: object, texts: Sequence[str]) -> object:
     import torch
 
-    features = model.tokenize(list(texts))  # type: ignore[attr-defined]
+    features = model.preprocess(list(texts))  # type: ignore[attr-defined]
     return torch.nn.functional.normalize(model(features)["sentence_embedding"], dim=1)  # type: ignore[operator]
 
 

@@ -112,6 +112,8 @@ def cluster(
     n = len(vectors)
     if n == 0:
         return Clustering((), ())
+    if n_groups is not None:
+        n_groups = max(1, min(n_groups, n // min_size))  # more would be too small to be kept
     worker = _Clusterer(
         vectors=np.ascontiguousarray(vectors, dtype=np.float32),
         titles=list(titles) if titles is not None else None,

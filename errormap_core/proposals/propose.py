@@ -185,13 +185,15 @@ class _Proposing:
 
     def _read(self) -> _Input:
         db, tree = self.project.db, self.project.tree
-        keys = ("depth", "max_categories", "n_categories", "min_size", "seed")
+        keys = ("depth", "max_categories", "min_size", "seed")
+        is_empty = all(tree.live(key).reserved for key in tree.children(None))
         return _Input(
             failures=proposing.unplaced_failures(db),
             placed=[(key, Words(*words)) for key, *words in proposing.placed_words(db)],
             taken=sorted(name_key(tree.live(key).name) for key in tree.children(None)),
             settings={
                 **{key: self.project.setting(f"proposals.{key}") for key in keys},
+                "n_categories": self.project.setting("proposals.n_categories") if is_empty else 0,
                 "locked": self.project.setting("taxonomy.locked"),
             },
             decided=proposing.decided_pairs(db),

@@ -143,6 +143,23 @@ def test_as_many_categories_as_are_set(project: Project, encoder: SentenceEncode
     assert len(leaves) == n
 
 
+def test_the_number_that_is_set_is_for_an_empty_tree(
+    project: Project, encoder: SentenceEncoder, annotator: str
+) -> None:
+    """What comes later is as many categories as it is, and failures that are few are not all too few for themselves."""
+    project.apply(SetChoice(key="proposals.n_categories", value=1000), actor=annotator)
+    fill(project, ("unit",))
+    run(project, encoder)
+    first = [row for row in pending_proposals(project.db) if row.kind == "create"]
+    assert first
+    project.apply(SetChoice(key="proposals.n_categories", value=1), actor=annotator)
+    project.apply(AddCategory(category_id="else", name="Something else"), actor=annotator)
+    fill(project, ("language", "sum"), first=100)
+    run(project, encoder)
+    later = [row for row in pending_proposals(project.db) if row.kind == "create"]
+    assert len(later) > 1
+
+
 def test_the_same_seed_gives_the_same_proposals(
     project: Project, other_project: Project, encoder: SentenceEncoder
 ) -> None:
