@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from errormap_core.errors import KnownError
-from errormap_core.project.reading import ReadThread
+from errormap_core.project.reading import ReadThread, Unforeseen
 
 _T = TypeVar("_T")
 
@@ -106,12 +106,12 @@ class Reads(QObject):
             return
         read, then = self._asked.pop(key)
         rest = seconds * REST
-        if isinstance(answer, KnownError):  # a file that cannot be read just now is told where it is polled
-            failed = self._n_failed[key] = self._n_failed.get(key, 0) + 1
-            rest = max(rest, min(FIRST_RETRY * 2 ** (failed - 1), LONGEST_RETRY))
-            self._next.setdefault(key, (read, then))
-        else:
+        if not isinstance(answer, KnownError) or isinstance(answer, Unforeseen):  # a defect stays one
             self._n_failed.pop(key, None)
+        elif key not in self._next:  # a file that cannot be read just now is told where it is polled
+            failed = self._n_failed[key] = self._n_failed.get(key, 0) + 1
+            rest = max(rest, min(FIRST_RETRY * 2 ** min(failed - 1, 10), LONGEST_RETRY))
+            self._next[key] = (read, then)
         timer = QTimer(self)
         timer.setSingleShot(True)
         timer.timeout.connect(lambda: self._on_rested(key))

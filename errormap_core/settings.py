@@ -146,7 +146,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("taxonomy.locked", False, "flag", "Lock the taxonomy", "Only propose places in the categories that are there. What would change the tree is not proposed, and cannot be accepted.", "project"),
     Setting("proposals.depth", 2, "int", "Levels", "The most levels of categories that are proposed.", "project", 1, 4),
     Setting("proposals.max_categories", 25, "int", "Categories a level", "The most categories that are proposed below one parent.", "project", 2, 200),
-    Setting("proposals.n_categories", 0, "int", "Number of categories", "About so many of the finest are proposed where the tree has none yet; 0 for as many as the failures speak for.", "project", 0, 10000),
+    Setting("proposals.n_categories", 0, "int", "Number of categories", "So many groups are looked for where the tree has no category yet; those under the smallest size go to Other. 0 for as many as the failures speak for.", "project", 0, 10000),
     Setting("proposals.min_size", 3, "int", "Smallest category", "Groups with fewer failures go to Other.", "project", 1, 1000),
     Setting("proposals.seed", 0, "int", "Proposal seed", "The same seed gives the same proposals.", "project", 0, MOST_SEED),
     Setting("proposals.names_by", "members", "choice", "Names from", "Most typical members, or the judge.", "project", choices=("members", "judge")),

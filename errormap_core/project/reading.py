@@ -21,6 +21,10 @@ Tell = Callable[[str, Any, float], None]
 """Takes a question's key, its answer (or the KnownError that it ended with) and the seconds it took; called on the thread."""
 
 
+class Unforeseen(KnownError):
+    """A question ended with an error that nobody foresaw, which was told already."""
+
+
 class ReadThread:
     """Answers questions one after the other until it is closed.
 
@@ -32,6 +36,7 @@ class ReadThread:
         self._path = path
         self._tell = tell
         self._asked: queue.SimpleQueue[tuple[str, Read] | None] = queue.SimpleQueue()
+        self._is_closed = False
         self._start()
 
     def ask(self, key: str, read: Read) -> None:
@@ -39,12 +44,17 @@ class ReadThread:
 
     def close(self) -> None:
         """End after what is being read now; waits for that, so that the project can be closed."""
+        self._is_closed = True
         self._asked.put(None)
-        self._thread.join()
+        ended: threading.Thread | None = None
+        while ended is not self._thread:  # one that ends by an error may have started another
+            ended = self._thread
+            ended.join()
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._work, daemon=True)
+        thread.start()
+        self._thread = thread
 
     def _work(self) -> None:
         db: Database | None = None
@@ -61,15 +71,16 @@ class ReadThread:
                 except KnownError as error:
                     answer = error
                 except sqlite3.Error as error:
-                    answer = self._failed(error)
+                    answer = KnownError(
+                        tr("The project cannot be read ({reason}).", reason=error), where=str(self._path)
+                    )
                 self._tell(key, answer, time.perf_counter() - reading[1])
                 reading = None
         finally:
             if db is not None:
                 db.close()
             if reading is not None:
-                self._start()
-                self._tell(reading[0], self._failed("unexpected"), time.perf_counter() - reading[1])
-
-    def _failed(self, reason: object) -> KnownError:
-        return KnownError(tr("The project cannot be read ({reason}).", reason=reason), where=str(self._path))
+                if not self._is_closed:
+                    self._start()
+                unforeseen = Unforeseen(tr("The project cannot be read."), where=str(self._path))
+                self._tell(reading[0], unforeseen, time.perf_counter() - reading[1])

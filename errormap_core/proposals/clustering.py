@@ -120,6 +120,7 @@ def cluster(
         max_categories=max_categories,
         min_size=min_size,
         seed=seed,
+        is_number_given=n_groups is not None,
         pause=_pause(cancelled),
     )
     with threadpool_limits(limits=1):
@@ -158,6 +159,7 @@ class _Clusterer:
     max_categories: int
     min_size: int
     seed: int
+    is_number_given: bool
     pause: Callable[[], None]
 
     def groups(self, n_groups: int | None, depth: int) -> tuple[tuple[Group, ...], NDArray[np.int64]]:
@@ -199,7 +201,7 @@ class _Clusterer:
         parts = [rows[kept == label] for label in np.unique(kept[kept >= 0])]
         place = _Places(points, graph, copies, point_of)
         at_top = self.max_categories
-        if n_groups is None:
+        if not self.is_number_given:
             at_top = min(at_top, max(2, math.ceil(SHARE_OF_GROUPS * sum(map(len, parts)))))
         return self._arranged(parts, depth, place, most=at_top), rows[kept < 0]
 
@@ -213,7 +215,9 @@ class _Clusterer:
             return _largest_first(tuple(self._group(part, ()) for part in parts))
         means = np.stack([centroid_of(self.vectors[part]) for part in parts])
         cut = ward_cut(means)
-        best = best_number(most, lambda k: place.measures(parts, cut(k), min_size=self.min_size, pause=self.pause))
+        best = most
+        if levels > 1 or not self.is_number_given:
+            best = best_number(most, lambda k: place.measures(parts, cut(k), min_size=self.min_size, pause=self.pause))
         joined = cut(best)
         made = []
         for label in range(int(joined.max()) + 1):

@@ -4,10 +4,10 @@ The methods are communities of the graph of nearest neighbours, of many and of f
 method (Blondel et al., 2008) at several resolutions, each time without a tenth of the edges; and Ward's method, cut at several
 numbers of groups. Communities are better where groups are large, Ward's method where many have a handful of members, and
 which it is nobody knows beforehand. Of all partitions the one is taken that is clearest (silhouette), densest (modularity)
-and nearest to what the other methods find (adjusted Rand index, Hubert and Arabie, 1985). Where that is one of
-communities, the answer is a consensus (Lancichinetti and Fortunato, 2012): the method once more, on the same edges, each as
-heavy as the share of partitions that have both its ends together. Sizes are never evened out. The same seed gives the same
-partition (which scikit-network's Leiden does not do: it draws from the process's own generator; it was no better here).
+and agrees best with its repetitions and the other methods (adjusted Rand index, Hubert and Arabie, 1985). Where that is one
+of communities, the answer is a consensus (Lancichinetti and Fortunato, 2012): the method once more, on the same edges, each
+as heavy as the share of partitions that have both its ends together. Sizes are never evened out. The same seed gives the
+same partition (which scikit-network's Leiden does not do: it draws from the process's own generator; it was no better here).
 
 Figures: docs/proposals.md.
 """
@@ -40,8 +40,8 @@ WARD_STEP = 1.25
 ALIKE = 2.5
 """Partitions are held against those of other methods with up to so many times as many groups, or as few."""
 
-AGREEMENT_POWER = 0.5
-"""Of its agreement with other methods in what a partition is worth."""
+AGREEMENT_POWER = 0.25
+"""Of its agreement with itself and with other methods in what a partition is worth."""
 
 CONSENSUS = 30
 AROUND = 1.4
@@ -50,7 +50,7 @@ AROUND = 1.4
 DROPPED = 0.1
 """Share of the edges that a partition does without."""
 
-DENSE_POWER = 0.3
+DENSE_POWER = 0.32
 """Modularity falls with the number of groups; at its full weight it would choose too few of skewed sizes."""
 
 ERR_HIGH = 1.1
@@ -116,15 +116,16 @@ def partition(
     pause()
     rng = np.random.default_rng(seed)
     edges = [_edges(graph) for graph in graphs]
-    cut = ward_cut(points) if len(points) <= WARD_UP_TO else None
+    cut = ward_cut(points, pause) if len(points) <= WARD_UP_TO else None
     most = max_groups if n_groups is None else len(points)
 
     def clearness(labels: Labels) -> float:
+        pause()
         return silhouette(points, copies, labels, min_size=min_size)
 
     def quality(found: list[Labels]) -> float:
-        pause()
         clear = float(np.mean([clearness(labels) for labels in found]))
+        pause()
         return clear * max(modularity(graphs[0], found[0]), 0.0) ** DENSE_POWER if clear > 0 else clear
 
     tried = [
@@ -151,7 +152,8 @@ def partition(
             for _ in range(CONSENSUS)
         ]
         wanted = wanted or raised * float(np.median([_count(labels) for labels in several]))
-        labels = _consensus(own, several, min(wanted, most), rng, pause)
+        agreed = _consensus(own, several, min(wanted, most), rng, pause, within=most)
+        labels = chosen.found[0] if agreed is None else agreed
         if n_groups is not None and cut is not None and _far(_count(labels), n_groups) > NEARLY:
             labels = cut(n_groups)
     return Split(labels, clearness(labels)) if _count(labels) > 1 else None
@@ -171,10 +173,9 @@ def _communities_of(
     """Partitions of at least two and at most so many groups, and the resolution of each."""
     for resolution in RESOLUTIONS if edges.n <= WARD_UP_TO else (*RESOLUTIONS, *MORE_RESOLUTIONS):
         found = [_partition(edges, resolution, rng, pause) for _ in range(TRIES)]
-        fewest = min(map(_count, found))
-        if fewest > most:
+        if max(map(_count, found)) > most:
             return
-        if fewest > 1:
+        if min(map(_count, found)) > 1:
             yield resolution, found
 
 
@@ -199,29 +200,33 @@ def _nearest_to(n_groups: int, tried: list[_Tried]) -> list[_Tried]:
 
 
 def _chosen(tried: list[_Tried], rng: np.random.Generator, pause: Callable[[], None]) -> _Tried:
-    """What is best by quality and agreement with the other methods; by quality alone where there is no other method.
-
-    It agrees with a method as well as with what of it it is most like.
-    """
+    """What is best by quality and agreement: with itself, where it was made several times, and with each other method, of
+    which what it is most like counts."""
     n = len(tried[0].found[0])
     rows = rng.choice(n, _MOST_FOR_AGREEMENT, replace=False) if n > _MOST_FOR_AGREEMENT else slice(None)
     methods = sorted({one.graph for one in tried}, key=str)
     likeness = np.zeros((len(tried), len(methods)))
+
+    def alike(one: Labels, other: Labels) -> float:
+        pause()
+        return float(adjusted_rand_score(one[rows], other[rows]))
+
     for (i, one), (j, other) in combinations(enumerate(tried), 2):
         if one.graph != other.graph and 1 / ALIKE < one.n_groups / other.n_groups < ALIKE:
-            pause()
-            alike = adjusted_rand_score(one.found[0][rows], other.found[0][rows])
+            value = alike(one.found[0], other.found[0])
             for place, of in ((i, other), (j, one)):
                 column = methods.index(of.graph)
-                likeness[place, column] = max(likeness[place, column], alike)
-    others = max(len(methods) - 1, 1)
+                likeness[place, column] = max(likeness[place, column], value)
 
-    def value(place: int) -> float:
-        quality = tried[place].quality
-        agreement = float(likeness[place].sum()) / others if len(methods) > 1 else 1.0
-        return quality * agreement**AGREEMENT_POWER if quality > 0 else quality
+    def value_of(place: int) -> float:
+        one = tried[place]
+        with_others = [likeness[place, column] for column, graph in enumerate(methods) if graph != one.graph]
+        with_itself = [alike(*pair) for pair in combinations(one.found, 2)]
+        own = float(np.mean(with_itself)) if with_itself else max(with_others, default=1.0)
+        agreement = max(float(np.mean([own, *with_others])), 0.0)
+        return one.quality * agreement**AGREEMENT_POWER if one.quality > 0 else one.quality
 
-    return tried[max(range(len(tried)), key=value)]
+    return tried[max(range(len(tried)), key=value_of)]
 
 
 def _edges(graph: sparse.csr_array) -> _Edges:
@@ -244,15 +249,25 @@ def _communities(graph: object, resolution: float, seed: int) -> Labels:
 
 
 def _consensus(
-    edges: _Edges, several: list[Labels], wanted: float, rng: np.random.Generator, pause: Callable[[], None]
-) -> Labels:
-    """Of the consensus at several resolutions the one that has most nearly as many groups as wanted."""
+    edges: _Edges,
+    several: list[Labels],
+    wanted: float,
+    rng: np.random.Generator,
+    pause: Callable[[], None],
+    *,
+    within: int,
+) -> Labels | None:
+    """Of the consensus at several resolutions the one that has most nearly as many groups as wanted; None where all have
+    more groups than are allowed, or hardly anything is ever together."""
     together = np.mean([labels[edges.one] == labels[edges.two] for labels in several], axis=0)
     keep = together > _LEAST_TOGETHER
+    if not keep.any():
+        return None
     graph = edges.graph(keep, together)
     seed = int(rng.integers(1 << 30))
     found = []
     for resolution in _CONSENSUS_STEPS:
         pause()
         found.append(_communities(graph, resolution, seed))
-    return min(found, key=lambda labels: abs(float(np.log((labels.max() + 1) / wanted))))
+    found = [labels for labels in found if _count(labels) <= within]
+    return min(found, key=lambda labels: _far(_count(labels), wanted), default=None)

@@ -210,10 +210,12 @@ def modularity(graph: sparse.csr_array, labels: Labels) -> float:
     return float(inside - ((np.bincount(labels, degrees) / total) ** 2).sum())
 
 
-def ward_cut(points: Vectors) -> Callable[[int], Labels]:
+def ward_cut(points: Vectors, pause: Callable[[], None] = lambda: None) -> Callable[[int], Labels]:
     """What cuts the tree of Ward's method over points of shape (m, d) into k groups."""
     # Distances, not points: of two points on two axes scipy would think that they were distances already.
-    tree = linkage(pdist(points.astype(np.float64)), method="ward")
+    distances = pdist(points.astype(np.float64))
+    pause()
+    tree = linkage(distances, method="ward")
 
     def cut(k: int) -> Labels:
         return np.asarray(fcluster(tree, k, criterion="maxclust"), dtype=np.int64) - 1

@@ -1,6 +1,7 @@
 """Reading beside the window's thread: answers come in it, questions in a row are answered once, none after closing."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +79,50 @@ def test_a_question_that_failed_is_asked_again_by_itself(path: Path, window: Win
     reads.close()
 
 
-def test_a_question_that_failed_can_be_asked_anew_at_once(path: Path, window: Window, qtbot: Any) -> None:
+def test_a_question_that_failed_can_be_asked_anew_at_once(
+    path: Path, window: Window, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.reading.FIRST_RETRY", 60.0)
     reads = Reads(window)
     reads.open(path)
-    failed, found = threading.Event(), list[int]()
+    failing, go, found = threading.Event(), threading.Event(), list[int]()
 
     def fails(db: Database) -> None:
-        failed.set()
+        failing.set()
+        go.wait(5)
         db.execute("SELECT * FROM nowhere")
 
-    for _ in range(4):  # the fifth try would be 8 s away
-        failed.clear()
-        reads.ask("n", fails, lambda _: pytest.fail("it failed"))
-        qtbot.waitUntil(failed.is_set, timeout=5000)
-        qtbot.wait(50)
-    reads.ask("n", n_records, found.append)
-    qtbot.waitUntil(lambda: bool(found), timeout=2000)
-    assert found == [3]
+    reads.ask("n", fails, lambda _: pytest.fail("it failed"))
+    qtbot.waitUntil(failing.is_set, timeout=5000)
+    reads.ask("n", n_records, found.append)  # while it still fails
+    go.set()
+    qtbot.waitUntil(lambda: bool(found), timeout=5000)
+    failing.clear()
+    reads.ask("n", fails, lambda _: pytest.fail("it failed"))
+    qtbot.waitUntil(lambda: failing.is_set() and "n" in reads._resting, timeout=5000)
+    reads.ask("n", n_records, found.append)  # after it failed
+    qtbot.waitUntil(lambda: len(found) == 2, timeout=5000)
+    assert found == [3, 3]
     reads.close()
+
+
+def test_closing_waits_for_what_is_read_after_an_error(
+    path: Path, window: Window, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    before = threading.active_count()
+    reads = Reads(window)
+    reads.open(path)
+    went_on = threading.Event()
+
+    def broken(db: Database) -> None:
+        raise ZeroDivisionError
+
+    reads.ask("broken", broken, lambda _: pytest.fail("it has no answer"))
+    reads.ask("slow", lambda db: went_on.set() or time.sleep(0.3), lambda _: None)
+    assert went_on.wait(5)
+    reads.close()
+    assert threading.active_count() == before
 
 
 def test_an_error_that_nobody_foresaw_is_told_and_reading_goes_on(

@@ -140,6 +140,13 @@ def test_groups_of_groups_become_two_levels() -> None:
     assert all(group.children == () for group in cluster(unit_rows(np.array(rows)), depth=1).groups)
 
 
+def test_a_given_number_is_as_nearly_met_as_a_level_may_hold() -> None:
+    vectors, _ = blobs([8] * 30, spread=0.05)
+    assert len(cluster(vectors, depth=1, n_groups=30).groups) == 25
+    assert len(cluster(vectors, depth=1, n_groups=12).groups) == 12
+    assert len(cluster(vectors, n_groups=1).groups) == 1
+
+
 def test_five_titles_or_fewer_are_not_split_further() -> None:
     vectors, truth = blobs([30, 30, 30, 30])
     titles = [f"title {number}" for number in truth]

@@ -202,14 +202,35 @@ def test_a_partition_is_the_same_for_the_same_seed_and_keeps_to_its_limit() -> N
         assert given.labels.max() + 1 in allowed
 
 
-def test_a_partition_can_be_stopped() -> None:
+@pytest.mark.parametrize("after", [0, 5, 60, 150])
+def test_a_partition_can_be_stopped_at_every_step(after: int) -> None:
     vectors, _ = islands([60, 60])
+    graphs, left = neighbour_graphs(vectors), [after]
 
     def pause() -> None:
-        raise InterruptedError
+        left[0] -= 1
+        if left[0] < 0:
+            raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        partition(vectors, neighbour_graphs(vectors), np.ones(120, np.int64), max_groups=5, pause=pause)
+        partition(vectors, graphs, np.ones(120, np.int64), max_groups=40, pause=pause)
+
+
+@pytest.mark.parametrize("most", [2, 5, 9])
+def test_a_partition_keeps_to_its_limit(most: int) -> None:
+    vectors, _ = islands([5] * 20)
+    found = partition(vectors, neighbour_graphs(vectors), np.ones(100, np.int64), max_groups=most)
+    assert found is not None
+    assert 2 <= found.labels.max() + 1 <= most
+
+
+def test_as_many_groups_as_points_are_no_error() -> None:
+    """No two points are ever together, so that no edge is left for a consensus."""
+    vectors = unit_rows(np.random.default_rng(1).standard_normal((60, 384)))
+    for n_groups in (30, 60, 1000):
+        found = partition(vectors, neighbour_graphs(vectors), np.ones(60, np.int64), max_groups=20, n_groups=n_groups)
+        assert found is not None
+        assert found.labels.max() + 1 >= 27
 
 
 def test_of_very_many_keys_the_nearest_have_a_say(monkeypatch: pytest.MonkeyPatch) -> None:
