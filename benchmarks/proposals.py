@@ -113,7 +113,7 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
             result[name], runs[f"curve_{name}"] = _of_parts(vectors, truth, of_seeds, marks)
             _show(f"curve_{name}", runs[f"curve_{name}"])
     if args.tune:
-        result["tuned"] = _with_tuned_encoder(texts, vectors, truth, marks, runs, k=args.k)
+        result["tuned"] = _with_tuned_encoder(texts, vectors, truth, marks, runs, k=args.k or len(found[0][0]))
     for name, marked in runs.items():
         result[name] = [
             [marks_at[0].decisions, _mean([m.accuracy for m in marks_at])] for marks_at in zip(*marked, strict=True)
@@ -169,9 +169,12 @@ def _with_tuned_encoder(
     marks: Sequence[int],
     runs: dict[str, list[list[Mark]]],
     *,
-    k: int | None,
+    k: int,
 ) -> dict[str, float]:
-    """Unaided numbers with an encoder that was tuned on the texts; its curve goes into `runs`. One seed: it takes minutes."""
+    """Unaided numbers with an encoder that was tuned on the texts; its curve goes into `runs`. One seed: it takes minutes.
+
+    `k` is the number of groups that was found before: tuning draws near texts nearer, and makes many small groups look clear.
+    """
     from benchmarks.tuned_encoder import tuned_vectors
 
     began = time.process_time()

@@ -6,9 +6,9 @@ labelled texts (a normal prior). What is asked about is harder than others of th
 HARDER, and weighs less than it would. An answer with a new name counts as a wrong prediction, but not (worklist.py) where
 nearly everything is named anew and what was predicted is a group that nobody reads.
 
-The numbers were chosen on Banking77 and the sample's gold analyses, and held against three other sets of labelled texts: as they
-are, in parts of 400 to 1,200, with skewed sizes, in random order, with a tenth of the answers wrong. What the share said
-is off by is in docs/proposals.md; benchmarks/proposals.py prints it.
+The numbers were chosen on four sets of labelled texts (Banking77 above all) and the sample's gold analyses: as they are, in
+parts of 400 to 1,200, with skewed sizes, in random order, with a tenth of the answers wrong. What the share said is off by
+is in docs/proposals.md; benchmarks/proposals.py prints it.
 """
 
 import math

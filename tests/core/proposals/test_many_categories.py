@@ -114,7 +114,7 @@ def calls(work: Callable[[], Any]) -> int:
 @pytest.mark.parametrize("with_failures", [False, True])
 def test_work_and_memory_grow_as_the_children_do(with_failures: bool) -> None:
     worked, held = [], []
-    for n in (800, 3200):
+    for n in (600, 2400):
         nodes = wide(n, with_failures=with_failures)
         worked.append(calls(lambda nodes=nodes: propose_repairs(nodes, vectors)))  # type: ignore[misc]
         gc.collect()
@@ -212,8 +212,8 @@ def atlas(n: int) -> dict[str, Any]:
 
 @pytest.mark.soak
 def test_a_category_with_very_many_children(tmp_path: Path) -> None:
-    """All that is done with proposals in a project with one category of 3,000 children; 50,000 in the soak."""
-    n = 50_000 if SOAK else 3000
+    """All that is done with proposals in a project with one category of 1,500 children; 50,000 in the soak."""
+    n = 50_000 if SOAK else 1500
     seconds: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
