@@ -4,7 +4,7 @@ from typing import Any
 
 from errormap_core.sentences import Sentence, tr
 
-__all__ = ["KnownError"]
+__all__ = ["KnownError", "Locked"]
 
 
 class KnownError(Exception):
@@ -37,3 +37,7 @@ class KnownError(Exception):
     def from_json(cls, data: dict[str, Any]) -> "KnownError":
         """An error that another process reported, its sentences already filled in."""
         return cls(tr("{text}", text=data["what"]), where=data["where"], fix=data["fix"])
+
+
+class Locked(KnownError):
+    """Another program holds the lock of the file. Nothing was done; the same can be tried again."""

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from errormap_core.errors import KnownError
+from errormap_core.errors import KnownError, Locked
 from errormap_core.ids import now
 from errormap_core.project.sampling import register_functions
 from errormap_core.project.schema import APPLICATION_ID, migrations
 from errormap_core.sentences import tr
 
 BUSY_MS = 30_000
-"""How long a write waits for another process's short transaction before it gives up."""
+"""How long a write waits for another process's short transaction before it gives up. A window waits less: it tries again."""
 
 
 def check_file(path: Path) -> None:
@@ -73,8 +73,11 @@ def inode(path: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if found.st_ino else None
 
 
-def connect(path: Path, *, read_only: bool) -> Database:
-    """A connection with foreign keys enforced, in autocommit: transactions are opened by hand."""
+def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS) -> Database:
+    """A connection with foreign keys enforced, in autocommit: transactions are opened by hand.
+
+    Raises Locked where another program holds the file's lock for longer than `busy_ms`.
+    """
     with told(path):
         is_ours = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         if read_only and not is_ours:
@@ -85,7 +88,7 @@ def connect(path: Path, *, read_only: bool) -> Database:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         else:  # a reader that may write to the folder, so that SQLite can clean up behind it
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -119,6 +122,8 @@ def migrate(db: Database, path: Path, *, read_only: bool) -> Path | None:
                 fix=tr("Open it once for editing; a backup copy is kept."),
             )
         backup = None
+        db.execute("BEGIN IMMEDIATE")  # where another program holds the lock, no backup is made of what is not changed
+        db.execute("ROLLBACK")
         if applied:
             stamp = now().replace(":", "").replace("-", "").replace(".", "")
             backup = path.with_name(f"{path.name}.backup-{applied[-1].split('_')[0]}-{stamp}")
@@ -158,7 +163,7 @@ def _sentence_for(error: sqlite3.OperationalError, path: Path) -> Exception:
             fix=tr("Check who may write the file and its folder, or work on a copy."),
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return KnownError(
+        return Locked(
             tr("Another program is writing to the project and did not finish in time."),
             where=str(path),
             fix=tr("Do it again in a moment; nothing was half done."),

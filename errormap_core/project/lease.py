@@ -3,14 +3,18 @@
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+from sqlite_utils import Database
 
-from errormap_core.errors import KnownError
+from errormap_core.errors import KnownError, Locked
 from errormap_core.ids import new_id, now
+from errormap_core.project import files
 from errormap_core.sentences import Sentence, tr
 
 if TYPE_CHECKING:
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 STALE_AFTER = timedelta(minutes=10)
 """A holder on another machine that gave no sign of life for so long is taken for dead."""
+
+_held: set[str] = set()
+"""Holders of the leases that this process holds: a row of another holder with this process's id was left behind."""
 
 
 class Lease:
@@ -34,17 +41,41 @@ class Lease:
             db.execute("UPDATE lease SET heartbeat_at = ? WHERE holder = ?", [now(), self.holder])
 
     def release(self) -> None:
+        _held.discard(self.holder)
         with self._project.writing() as db:
             db.execute("DELETE FROM lease WHERE holder = ?", [self.holder])
+
+    def release_when_free(self) -> None:
+        """Give it back without waiting: where another program has locked the file, once it lets go."""
+        try:
+            self.release()
+        except Locked:
+            arguments = (self._project.path, self.holder)
+            threading.Thread(target=_release_later, args=arguments, daemon=True, name="lease").start()
+
+
+def _release_later(path: Path, holder: str) -> None:
+    """Should the process end before, its lease is free as well."""
+    while path.exists():
+        try:
+            db = files.connect(path, read_only=False)
+            try:
+                with files.told(path):
+                    db.execute("DELETE FROM lease WHERE holder = ?", [holder])
+                return
+            finally:
+                db.close()
+        except Locked:
+            continue  # it was waited for
 
 
 def take_lease(project: "Project", name: str, *, purpose: Sentence) -> Lease:
     """Take the lease. Raises KnownError where a living process holds it."""
     lease = Lease(project, name)
     with project.writing() as db:
-        row = db.execute("SELECT pid, pid_started, host, purpose, heartbeat_at FROM lease WHERE name = ?", [name])
-        held = row.fetchone()
-        if held is not None and _is_alive(*held[:3], heartbeat_at=held[4]):
+        sql = "SELECT pid, pid_started, host, purpose, heartbeat_at, holder FROM lease WHERE name = ?"
+        held = db.execute(sql, [name]).fetchone()
+        if held is not None and _is_held(*held[:3], heartbeat_at=held[4], holder=held[5]):
             raise KnownError(
                 tr(
                     "{purpose} is under way already, in process {pid} on {host}.",
@@ -68,6 +99,7 @@ def take_lease(project: "Project", name: str, *, purpose: Sentence) -> Lease:
                 "heartbeat_at": now(),
             }
         )
+    _held.add(lease.holder)
     return lease
 
 
@@ -79,6 +111,18 @@ def project_lease(project: "Project", name: str, *, purpose: Sentence) -> Iterat
         yield lease
     finally:
         lease.release()
+
+
+def purposes(db: Database) -> list[tuple[str, int]]:
+    """What is done under leases on this machine, and by which process."""
+    sql = "SELECT purpose, pid FROM lease WHERE host = ?"
+    return [(row[0], row[1]) for row in db.execute(sql, [socket.gethostname()])]
+
+
+def _is_held(pid: int, started: float, host: str, *, heartbeat_at: str, holder: str) -> bool:
+    if pid == os.getpid() and host == socket.gethostname() and holder not in _held:
+        return False
+    return _is_alive(pid, started, host, heartbeat_at=heartbeat_at)
 
 
 def _is_alive(pid: int, started: float, host: str, *, heartbeat_at: str) -> bool:

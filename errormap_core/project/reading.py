@@ -32,8 +32,9 @@ class ReadThread:
     answered as one that failed, and what is asked next is answered by a new thread.
     """
 
-    def __init__(self, path: Path, tell: Tell) -> None:
+    def __init__(self, path: Path, tell: Tell, *, busy_ms: int = files.BUSY_MS) -> None:
         self._path = path
+        self._busy_ms = busy_ms
         self._tell = tell
         self._asked: queue.SimpleQueue[tuple[str, Read] | None] = queue.SimpleQueue()
         self._is_closed = False
@@ -66,7 +67,7 @@ class ReadThread:
                 answer: Any
                 try:
                     with files.told(self._path):
-                        db = db or files.connect(self._path, read_only=True)
+                        db = db or files.connect(self._path, read_only=True, busy_ms=self._busy_ms)
                         answer = read(db)
                 except KnownError as error:
                     answer = error

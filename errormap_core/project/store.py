@@ -66,14 +66,14 @@ def _put_in_place(new: Path, path: Path) -> None:
 class Project:
     """An open project file. Not to be shared between threads that write."""
 
-    def __init__(self, path: Path, *, read_only: bool) -> None:
+    def __init__(self, path: Path, *, read_only: bool, busy_ms: int = files.BUSY_MS) -> None:
         self.path = path
         self.read_only = read_only
         self._log_inode: tuple[int, int] | None = None
-        self.db: Database = files.connect(path, read_only=read_only)
+        self.db: Database = files.connect(path, read_only=read_only, busy_ms=busy_ms)
         try:
             self.backup = files.migrate(self.db, path, read_only=read_only)
-            self.reader: Database = files.connect(path, read_only=True)
+            self.reader: Database = files.connect(path, read_only=True, busy_ms=busy_ms)
             with files.told(path):
                 self.copy_id = str(self._meta("copy_id"))
                 self._load()
@@ -121,14 +121,15 @@ class Project:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> "Project":
+    def open(cls, path: Path, *, read_only: bool = False, busy_ms: int = files.BUSY_MS) -> "Project":
         """Open a project; an older one is brought up to date after a backup copy (`backup` names it).
 
-        Raises KnownError for what is no project, a newer one, and what cannot be read or written.
+        Raises KnownError for what is no project, a newer one, and what cannot be read or written; Locked where another
+        program holds its lock, then and in every step, for longer than `busy_ms`.
         """
         path = Path(path)
         files.check_file(path)
-        return cls(path, read_only=read_only)
+        return cls(path, read_only=read_only, busy_ms=busy_ms)
 
     def close(self) -> None:
         self._listeners.clear()
