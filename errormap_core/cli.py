@@ -12,6 +12,7 @@ from errormap_core.cli_arguments import ARGUMENTS
 from errormap_core.errors import KnownError
 from errormap_core.importers.looking import look_at, refuse_unknown_datasets
 from errormap_core.invocation import Invocation
+from errormap_core.output_paths import check_output
 from errormap_core.project.store import Project
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr, trn
@@ -166,7 +167,7 @@ def _export(call: Invocation) -> int:
     with call.project(read_only=True) as project:
         outcome = jobs.export_job(
             project,
-            Path(call.args.output),
+            call.args.output,
             call.reporter,
             examples=call.args.examples,
             history=call.args.with_history,
@@ -177,14 +178,11 @@ def _export(call: Invocation) -> int:
 def _run(call: Invocation) -> int:
     """Import, judge, propose, accept all, export; a run that was stopped goes on where it was."""
     from errormap_core import engine_jobs, jobs
+    from errormap_core.exporters.atlas import ATLAS
 
     files = [Path(name) for name in call.args.files]
     look_at(files)
-    output = Path(call.args.output)
-    if output.resolve() in {Path(name).resolve() for name in (*files, call.args.project)}:
-        raise KnownError(
-            tr("The output is one of the inputs."), where=str(output), fix=tr("Give the atlas a name of its own.")
-        )
+    check_output(call.args.output, ATLAS, project=Path(call.args.project), inputs=call.args.files)
     chosen, thresholds = call.chosen(), _thresholds(call.args.threshold)
     numbers: dict[str, Any] = {}
     losses = 0
@@ -212,7 +210,7 @@ def _run(call: Invocation) -> int:
             ),
             ("propose", lambda: jobs.propose_job(project, call.reporter, settings=call.settings)),
             ("accept", lambda: jobs.accept_job(project, call.reporter, actor=actor, proposal_ids=None)),
-            ("export", lambda: jobs.export_job(project, Path(call.args.output), call.reporter)),
+            ("export", lambda: jobs.export_job(project, call.args.output, call.reporter)),
         ]
         for name, step in steps:
             outcome = step()

@@ -237,7 +237,7 @@ def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids
 
 
 def export_job(
-    project: Project, path: Path, reporter: Reporter, *, examples: int = 0, history: bool = False
+    project: Project, path: str | Path, reporter: Reporter, *, examples: int = 0, history: bool = False
 ) -> Outcome:
     """Write the atlas; it is checked against its schema before the file is put in place."""
     document = write_atlas(project, path, examples=examples, history=history)

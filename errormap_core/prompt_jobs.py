@@ -21,6 +21,7 @@ from errormap_core.judge.project_prompts import (
     save_prompt,
 )
 from errormap_core.judge.prompts import estimated_tokens, load_prompt
+from errormap_core.output_paths import OutputKind, check_output, write_output
 from errormap_core.project.queries import failure_ids
 from errormap_core.project.store import Project
 from errormap_core.reporting import Reporter
@@ -71,6 +72,9 @@ def prompt_job(
     """
     if remove and (edit or write or use):
         raise KnownError(tr("A prompt that is removed cannot be changed too."), where="prompt")
+    if write is not None:  # looked at before anything is changed
+        kind, inputs = _prompt_file(project), () if edit is None else (edit,)
+        check_output(write, kind, project=project.path, inputs=inputs)
     if remove:
         remove_prompt(project, name, actor=actor)
         reporter.say(tr("Removed the prompt “{name}”. What was made with it stays.", name=name))
@@ -84,12 +88,20 @@ def prompt_job(
         choose_prompt(project, name, actor=actor)
         reporter.say(tr("The judge uses the prompt “{name}” from its next run on.", name=name))
     if write is not None:
-        Path(write).write_text(as_toml(prompt_of(project, name)), encoding="utf-8")
+        text = as_toml(prompt_of(project, name))
+        write_output(write, text.encode(), kind, project=project.path, inputs=inputs)
         reporter.say(tr("Wrote {path}.", path=write))
     numbers = _shown(project, name, record)
     if record is not None or not (edit or use or write):
         _say(reporter, numbers)
     return Outcome(numbers)
+
+
+def _prompt_file(project: Project) -> OutputKind:
+    """A prompt as a file. One may be replaced that says what a prompt of the project says: nothing is lost by that, while
+    one that was edited is somebody's work."""
+    written = {as_toml(one.prompt).encode() for one in listed_prompts(project)}
+    return OutputKind(tr("a prompt as the project has it"), ".toml", written.__contains__)
 
 
 def _shown(project: Project, name: str, record: str | None) -> dict[str, Any]:

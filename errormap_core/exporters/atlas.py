@@ -5,8 +5,8 @@ gives the same bytes. Counts of an imported atlas stand in the place of counts a
 no failures of its own; once it has, they stand beside them under "imported".
 """
 
-import contextlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,9 +14,8 @@ from typing import Any
 
 import jsonschema
 
-from errormap_core.errors import KnownError
-from errormap_core.ids import new_id
 from errormap_core.measures.counts import subtree_counts
+from errormap_core.output_paths import OutputKind, check_output, write_output
 from errormap_core.project import queries
 from errormap_core.project.atlas_queries import examples as examples_of
 from errormap_core.project.atlas_queries import steps
@@ -30,6 +29,9 @@ FORMAT = "errormap-atlas"
 FORMAT_VERSION = 1
 
 SHARE_DIGITS = 6
+
+_BEGINNING = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"format"\s*:\s*"' + FORMAT.encode() + rb'"')
+"""What an atlas begins with, however it is indented: by it one that may be replaced is known."""
 
 
 @cache
@@ -199,33 +201,20 @@ def encode(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "surrogatepass")
 
 
-def write_atlas(project: Project, path: Path, *, examples: int = 0, history: bool = False) -> dict[str, Any]:
+def _is_atlas(head: bytes) -> bool:
+    return _BEGINNING.match(head) is not None
+
+
+ATLAS = OutputKind(tr("an atlas"), ".json", _is_atlas)
+
+
+def write_atlas(project: Project, path: str | Path, *, examples: int = 0, history: bool = False) -> dict[str, Any]:
     """Write the atlas, checked against its schema, and return it.
 
-    Raises KnownError where it cannot be written; what stood at `path` before stands there then.
+    Raises KnownError where it cannot be written; what stood at `path` before stands there then. Only an atlas is replaced.
     """
+    check_output(path, ATLAS, project=project.path)
     document = atlas_document(project, examples=examples, history=history)
     jsonschema.Draft202012Validator(schema()).validate(document)
-    path = Path(path)
-    ours = {Path(f"{project.path.resolve()}{end}") for end in ("", "-wal", "-shm")}
-    new = path.with_name(f".{path.name}.{new_id()[:8]}.new")
-    try:
-        if path.is_dir():
-            raise KnownError(tr("This is a folder."), where=str(path), fix=tr("Name a file in it."))
-        if path.resolve() in ours:
-            raise KnownError(
-                tr("This is the project itself."),
-                where=str(path),
-                fix=tr("Give the atlas a name of its own, ending in .json."),
-            )
-        new.write_bytes(encode(document))
-        new.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # what could not be written cannot always be taken away either
-            new.unlink(missing_ok=True)
-        raise KnownError(
-            tr("The atlas cannot be written ({reason}).", reason=error.strerror),
-            where=str(path),
-            fix=tr("Check that the folder is there, that the disk has room, and who may write."),
-        ) from error
+    write_output(path, encode(document), ATLAS, project=project.path)
     return document

@@ -77,7 +77,16 @@ def test_losses_have_an_exit_code_of_their_own(tmp_path: Path, quiz: Path, capsy
         (["judge", "{made}", "--model", "{quiz}"], "GGUF"),
         (["accept", "{made}"], "Give their ids, or --all."),
         (["accept", "{made}", "nothing"], "No proposal with the id nothing waits"),
-        (["export", "{made}", "-o", "{tmp}/no/atlas.json"], "The atlas cannot be written"),
+        (["export", "{made}", "-o", "{tmp}/no/atlas.json"], "no: There is no such folder."),
+        (["export", "{made}", "-o", "{quiz}"], "There is a file of this name, and it is not an atlas."),
+        (["export", "{made}", "-o", "{made}"], "This is the project itself."),
+        (["export", "{made}", "-o", "."], ".: This is a folder. Name a file in it."),
+        (["export", "{made}", "-o", ".."], "..: This is a folder."),
+        (["export", "{made}", "-o", ""], "The name of the output is empty."),
+        (["export", "{made}", "-o", "{tmp}/out/"], "out/: This is a folder."),
+        (["run", "{tmp}/p.errormap", "{quiz}", "-o", "{tmp}/no/atlas.json"], "no: There is no such folder."),
+        (["run", "{tmp}/p.errormap", "{quiz}", "-o", "{quiz}"], "The output is one of the inputs."),
+        (["run", "{tmp}/p.errormap", "{quiz}", "-o", "{tmp}/p.errormap"], "This is the project itself."),
     ],
 )
 def test_everything_wrong_is_a_sentence(
