@@ -9,12 +9,12 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QLineEdit,
     QListWidget,
-    QListWidgetItem,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from app.plain import ListItem, set_title, set_tooltip
 from app.theme import make_primary
 from errormap_core.sentences import Sentence, tr
 
@@ -24,7 +24,7 @@ class Dialog(QDialog):
 
     def __init__(self, title: Sentence, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle(str(title))
+        set_title(self, str(title))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(16, 16, 16, 16)
@@ -77,8 +77,8 @@ class Picker(Dialog):
     def _fill(self, text: str) -> None:
         self.list.clear()
         for key, shown, tip in self._entries(text.casefold().split()):
-            item = QListWidgetItem(shown)
-            item.setToolTip(tip)
+            item = ListItem(shown)
+            set_tooltip(item, tip)
             item.setData(Qt.ItemDataRole.UserRole, key)
             self.list.addItem(item)
         self.list.setCurrentRow(0)

@@ -2,9 +2,10 @@
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from app.keys import KeyMap
+from app.plain import Label, set_tooltip
 from app.tasks.runner import Job
 from app.theme import Theme
 from errormap_core.errors import KnownError
@@ -15,7 +16,7 @@ COUNT_DOWN_MS = 2_000
 LEAST_TEXT = 80
 
 
-class Elided(QLabel):
+class Elided(Label):
     """A line of text that ends in … where there is no room for all of it."""
 
     def minimumSizeHint(self) -> QSize:
@@ -37,13 +38,13 @@ class MessageStrip(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
-        self._label = QLabel(self)
+        self._label = Label(self)
         self._label.setWordWrap(True)
         self._label.setTextInteractionFlags(self._label.textInteractionFlags().TextSelectableByMouse)
         close = QToolButton(self)
         close.setText("✕")
         close.setAccessibleName(str(tr("Dismiss the message")))
-        close.setToolTip(str(tr("Dismiss the message")))
+        set_tooltip(close, str(tr("Dismiss the message")))
         close.clicked.connect(self.hide)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 8, 6)
@@ -122,16 +123,16 @@ class TaskStrip(QWidget):
         self._button.setEnabled(not all(job.is_stopping for job in jobs))
 
     def _say_keys(self) -> None:
-        self._button.setToolTip(self._keys.hinted(tr("Stop the work; it can go on later"), "judge.stop"))
+        set_tooltip(self._button, self._keys.hinted(tr("Stop the work; it can go on later"), "judge.stop"))
         is_paused = any(job.can_pause and job.is_paused for job in self._jobs)
         tip = tr("Let the judge go on") if is_paused else tr("Pause the judge")
-        self.pause_button.setToolTip(self._keys.hinted(tip, "judge.pause"))
+        set_tooltip(self.pause_button, self._keys.hinted(tip, "judge.pause"))
 
     def _show_texts(self) -> None:
         """The time left goes on while no result comes."""
         self._label.setText("   ".join(str(job.sentence()) for job in self._jobs))
         told = (f"{job.sentence()}\n{job.details()}".strip() for job in self._jobs)
-        self._label.setToolTip("\n\n".join(told))
+        set_tooltip(self._label, "\n\n".join(told))
 
     @property
     def text(self) -> str:
@@ -151,7 +152,7 @@ class StepStrip(QWidget):
         self._label.setAlignment(self._label.alignment().AlignRight | self._label.alignment().AlignVCenter)
         self._button = QPushButton(str(tr("Undo")), self)
         tip = tr("Take back this step")
-        keys.follow(lambda: self._button.setToolTip(keys.hinted(tip, "edit.undo")))
+        keys.follow(lambda: set_tooltip(self._button, keys.hinted(tip, "edit.undo")))
         self._button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
         self._button.clicked.connect(self.undo)
         layout = QHBoxLayout(self)
@@ -168,7 +169,7 @@ class StepStrip(QWidget):
 
     def tell(self, sentence: Sentence, can_undo: bool) -> None:
         self._label.setText(str(sentence))
-        self._label.setToolTip(str(sentence))
+        set_tooltip(self._label, str(sentence))
         self._button.setVisible(can_undo)
         self._timer.start(SHOW_STEP_MS)
 

@@ -16,6 +16,7 @@ from app.history.page import HistoryPage
 from app.icons import icon
 from app.judges.page import JudgesPage
 from app.models.page import ModelsPage
+from app.plain import literal, set_title, set_tooltip, words
 from app.prompts.page import PromptsPage
 from app.records.page import RecordsPage
 from app.records.pane import RecordPane
@@ -59,7 +60,7 @@ class Window(QMainWindow):
         super().__init__()
         self.session = session
         self.theme = theme
-        self.setWindowTitle("ErrorMap Studio")
+        set_title(self, "ErrorMap Studio")
         self.setAcceptDrops(True)
         self.resize(1440, 900)
         self.deeds = Deeds(self)
@@ -170,7 +171,7 @@ class Window(QMainWindow):
             wanted = [QKeySequence(key) for key in own]
             if action.shortcuts() != wanted:
                 action.setShortcuts(wanted)
-            action.setToolTip(keys.tooltip(command))
+            set_tooltip(action, keys.tooltip(command))
 
     def _page(self) -> str:
         """Key of the page that is shown; '' where no project is open."""
@@ -185,7 +186,7 @@ class Window(QMainWindow):
 
     def _make_menus(self) -> None:
         for key, title in MENUS.items():
-            menu = self.menuBar().addMenu(str(title))
+            menu = self.menuBar().addMenu(words(title))
             for command in COMMANDS:
                 if command.menu != key:
                     continue
@@ -204,12 +205,12 @@ class Window(QMainWindow):
         last = menu.actions()[-1].menu() if menu.actions() else None
         if isinstance(last, QMenu) and last.title() == str(title):
             return last
-        return menu.addMenu(str(title))
+        return menu.addMenu(words(title))
 
     def _fill_recent(self) -> None:
         self._recent_menu.clear()
         for path in self.session.recent():
-            action = self._recent_menu.addAction(str(path))
+            action = self._recent_menu.addAction(literal(path))
             action.triggered.connect(lambda _=False, p=path: self.deeds.open_path(p))
         if self._recent_menu.isEmpty():
             self._recent_menu.addAction(str(tr("None yet"))).setEnabled(False)
@@ -309,7 +310,7 @@ class Window(QMainWindow):
         assert project is not None
         name = project.setting("atlas.title") or project.path.stem
         reading = str(tr(" (reading only)")) if project.read_only else ""
-        self.setWindowTitle(f"{name}{reading} — ErrorMap Studio")
+        set_title(self, f"{name}{reading} — ErrorMap Studio")
         self.strip.hide() if not project.read_only else None
         self._stack.setCurrentWidget(self.tabs)
         for dock in (self.left, self.right):
@@ -329,7 +330,7 @@ class Window(QMainWindow):
         self._is_opening = False
 
     def _on_closed(self) -> None:
-        self.setWindowTitle("ErrorMap Studio")
+        set_title(self, "ErrorMap Studio")
         self._stack.setCurrentWidget(self.start)
         for dock in (self.left, self.right):
             dock.hide()
@@ -352,7 +353,7 @@ class Window(QMainWindow):
         rest = f" · {tr('{n:,} wait for the judge', n=waiting)}" if waiting else ""
         coverage = "" if numbers.coverage is None else f" · {tr('coverage {c:.1%}', c=numbers.coverage)}"
         self._saved.setText(f"{tr('Saved')} · {said}{rest}{coverage}")
-        self._saved.setToolTip(self._saved.text())
+        set_tooltip(self._saved, self._saved.text())
 
     def _on_jobs(self, _: Job) -> None:
         self.task_strip.show_jobs(self.session.tasks.running())

@@ -11,18 +11,26 @@ from errormap_core.sentences import Sentence
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _STEERING = f"\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufff9-\ufffb{_BIDI}\ud800-\udfff"
 
-_ON_ONE_LINE = re.compile(f"[{_STEERING}]")
-_ON_LINES = re.compile(f"(?![\n\t])[{_STEERING}]")
+_UNSEEN = "\u00ad\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f\u3164\uffa0\ufdd0-\ufdef\ufffe\uffff"
+_UNSEEN += "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+
+_FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"
+"""Flags of parts of countries are written with characters that are not seen, and are seen themselves."""
+
+_ON_ONE_LINE = re.compile(f"{_FLAG}|[{_STEERING}{_UNSEEN}]")
+_ON_LINES = re.compile(f"{_FLAG}|(?![\n\t])[{_STEERING}{_UNSEEN}]")
 _IN_JSON = re.compile(f"(?![\n])[{_STEERING}]")  # JSON escapes C0 itself; its own line ends stay
 
 
 def visible(text: object, *, lines: bool = False) -> str:
-    """`text` with every control and bidi character shown as such: ␛ for an escape, \\x9b, \\u202e; bytes of a file's name
-    that are no UTF-8 as \\xe9.
+    """`text` with every control, bidi character and character without width shown as such: ␛ for an escape, \\x9b,
+    \\u202e, \\u200b; bytes of a file's name that are no UTF-8 as \\xe9. Joiners stay where they write an emoji or a word.
 
     With `lines` line ends and tabs stay; without it they are shown as ␊ and ␉, so that a name stays on its line.
     """
     plain = str(text)
+    if plain.isascii() and plain.isprintable():
+        return plain
     if lines:
         return _ON_LINES.sub(_shown, plain.replace("\r\n", "\n"))
     return _ON_ONE_LINE.sub(_shown, plain)
@@ -52,7 +60,16 @@ def _visible_values(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _joins(text: str, place: int) -> bool:
+    """Whether the joiner at `place` does its work: in an emoji, or between letters of a script that joins them."""
+    if not 0 < place < len(text) - 1:
+        return False
+    return all(ord(c) >= 0x0590 and not _ON_ONE_LINE.match(c) for c in (text[place - 1], text[place + 1]))
+
+
 def _shown(found: re.Match[str]) -> str:
+    if len(found[0]) > 1 or (found[0] in "\u200c\u200d" and _joins(found.string, found.start())):
+        return found[0]
     code = ord(found[0])
     if code < 0x20:
         return chr(0x2400 + code)
@@ -62,4 +79,4 @@ def _shown(found: re.Match[str]) -> str:
         return f"\\x{code:02x}"
     if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\u{code:04x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -9,12 +9,10 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QSplitter,
     QStackedLayout,
     QTableWidget,
-    QTableWidgetItem,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -23,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.empty import EmptyState
 from app.files import ask_folder
+from app.plain import Label, TableItem, TreeItem, set_tooltip
 from app.session import Session
 from app.theme import HEADING, SPACE, SUBHEADING, make_primary
 from errormap_core.sentences import Sentence, tr, trn
@@ -57,17 +56,16 @@ class GoldPage(QWidget):
         self._is_stale = False
         self._result: dict[str, Any] = {}
         self._category_ids: list[str | None] = []
-        self._title = QLabel(self)
-        self._note = QLabel(self)
+        self._title = Label(self)
+        self._note = Label(self)
         self._note.setWordWrap(True)
-        self._note.setTextFormat(Qt.TextFormat.PlainText)
         self._note.setForegroundRole(self._note.foregroundRole().PlaceholderText)
         self.again = QPushButton(str(tr("Compare &again")), self)
         tip = tr("Compare the tree and the analyses as they are now")
-        session.keys.follow(lambda: self.again.setToolTip(session.keys.hinted(tip, "judge.gold")))
+        session.keys.follow(lambda: set_tooltip(self.again, session.keys.hinted(tip, "judge.gold")))
         self.again.clicked.connect(self.compare)
         self.choose = QPushButton(str(tr("Choose other &gold…")), self)
-        self.choose.setToolTip(str(tr("A folder with taxonomy.json and analyses.jsonl")))
+        set_tooltip(self.choose, str(tr("A folder with taxonomy.json and analyses.jsonl")))
         self.choose.clicked.connect(self.choose_gold)
         self.figures = QTreeWidget(self)
         self.figures.setAccessibleName(str(tr("Figures with interval and chance")))
@@ -80,7 +78,7 @@ class GoldPage(QWidget):
         header = self.figures.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self._matches_title = QLabel(str(tr("Gold categories, and yours that fit them best")), self)
+        self._matches_title = Label(str(tr("Gold categories, and yours that fit them best")), self)
         self.matches = QTableWidget(0, 4, self)
         self.matches.setAccessibleName(str(tr("Gold categories, and yours that fit them best")))
         self.matches.setHorizontalHeaderLabels([str(t) for t in (tr("Gold"), tr("Yours"), tr("In both"), tr("F1"))])
@@ -231,7 +229,7 @@ class GoldPage(QWidget):
     def _fill_figures(self) -> None:
         self.figures.clear()
         for title, rows in self._groups():
-            group = QTreeWidgetItem([str(title)])
+            group = TreeItem(texts=[str(title)])
             group.setFont(0, self._session.theme.font(semibold=True))
             self.figures.addTopLevelItem(group)
             group.setFirstColumnSpanned(True)
@@ -301,8 +299,8 @@ class GoldPage(QWidget):
 
     def _put(self, row: int, texts: tuple[str, str, str, str]) -> None:
         for column, text in enumerate(texts):
-            item = QTableWidgetItem(text)
-            item.setToolTip(text)
+            item = TableItem(text)
+            set_tooltip(item, text)
             if column > 1:
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.matches.setItem(row, column, item)
@@ -336,11 +334,11 @@ def _rows(part: Mapping[str, Any], names: tuple[tuple[tuple[str, ...], Sentence]
 
 def _figure_item(name: Sentence, figure: Mapping[str, Any] | None) -> QTreeWidgetItem:
     if figure is None:
-        return QTreeWidgetItem([str(name), "–", "", ""])
+        return TreeItem(texts=[str(name), "–", "", ""])
     interval = "" if figure["low"] is None else f"{figure['low']:z.2f} – {figure['high']:z.2f}"
     chance = "" if figure["chance"] is None else f"{figure['chance']:z.2f}"  # z: no minus before 0.00
-    item = QTreeWidgetItem([str(name), f"{figure['value']:z.2f}", interval, chance])
-    item.setToolTip(0, str(tr("Of {n:,}", n=figure["n"])))
+    item = TreeItem(texts=[str(name), f"{figure['value']:z.2f}", interval, chance])
+    set_tooltip(item, str(tr("Of {n:,}", n=figure["n"])), 0)
     for column in (1, 2, 3):
         item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item

@@ -8,16 +8,15 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QHBoxLayout,
     QKeySequenceEdit,
-    QLabel,
     QPushButton,
     QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
 import errormap_core
 from app.commands import COMMANDS, MENUS, Command
 from app.dialogs import Dialog
+from app.plain import Label, TableItem, set_tooltip
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
 
@@ -56,8 +55,8 @@ class KeysDialog(_Page):
         self.use = QPushButton(str(tr("&Use this key")), self)
         self.none = QPushButton(str(tr("&No key")), self)
         self.again = QPushButton(str(tr("As it &was")), self)
-        self.again.setToolTip(str(tr("Give the chosen command the keys that it has from the start")))
-        label = QLabel(str(tr("New &key:")), self)
+        set_tooltip(self.again, str(tr("Give the chosen command the keys that it has from the start")))
+        label = Label(str(tr("New &key:")), self)
         label.setBuddy(self.field)
         row = QHBoxLayout()
         row.addWidget(label)
@@ -65,7 +64,7 @@ class KeysDialog(_Page):
         for button in (self.use, self.none, self.again):
             button.setAutoDefault(False)
             row.addWidget(button)
-        self.problem = QLabel(self)
+        self.problem = Label(self)
         self.problem.setWordWrap(True)
         self.problem.setStyleSheet(f"color: {window.theme.scheme.bad};")
         self.problem.hide()
@@ -95,8 +94,8 @@ class KeysDialog(_Page):
             own = str(tr("{keys} · yours", keys=keys or "–")) if self._keys.is_own(command) else keys
             title = str(command.title).replace("&", "")
             for column, text in enumerate((own, f"{menu}: {title}", str(command.tip))):
-                item = QTableWidgetItem(text)
-                item.setToolTip(text)
+                item = TableItem(text)
+                set_tooltip(item, text)
                 self.table.setItem(row, column, item)
 
     def choose(self, command_id: str) -> None:
@@ -142,7 +141,7 @@ class AboutDialog(_Page):
             "THIRD_PARTY_LICENSES.md.\n\nProjects are files of yours; nothing leaves this machine.",
             version=errormap_core.__version__,
         )
-        label = QLabel(str(text), self)
+        label = Label(str(text), self)
         label.setWordWrap(True)
         label.setMinimumWidth(420)
         self.column.addWidget(label)

@@ -7,12 +7,12 @@ from PySide6.QtWidgets import (
     QPushButton,
     QStackedLayout,
     QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from app.empty import EmptyState
+from app.plain import TableItem, set_tooltip
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import HistoryRow, history
@@ -40,7 +40,7 @@ class HistoryPage(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self.table.itemSelectionChanged.connect(self._enable)
         self.button = QPushButton(str(tr("Take this step back")), self)
-        self.button.setToolTip(str(tr("Undo this step alone; refused where later ones build on it")))
+        set_tooltip(self.button, str(tr("Undo this step alone; refused where later ones build on it")))
         self.button.clicked.connect(self.undo_selected)
         full = QWidget(self)
         column = QVBoxLayout(full)
@@ -76,7 +76,7 @@ class HistoryPage(QWidget):
             state = str(tr("undone")) if row.is_undone else ""
             texts = (row.at[:19].replace("T", " "), row.initials or row.actor, row.summary, state)
             for column, text in enumerate(texts):
-                item = QTableWidgetItem(text)
+                item = TableItem(text)
                 if row.is_undone:
                     item.setForeground(self.palette().placeholderText())
                 self.table.setItem(place, column, item)
@@ -98,12 +98,13 @@ class HistoryPage(QWidget):
         can = project is not None and row is not None and project.can_be_taken_back(row.entry_id)
         self.button.setEnabled(self._session.can_edit and can and row is not None and not row.is_undone)
         is_given = row is not None and not row.is_undone and not can
-        self.button.setToolTip(
+        set_tooltip(
+            self.button,
             str(
                 tr("This is how the project was handed over; it cannot be undone")
                 if is_given
                 else tr("Undo this step alone; refused where later ones build on it")
-            )
+            ),
         )
 
     def undo_selected(self) -> None:

@@ -9,17 +9,16 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QRadioButton,
     QSpinBox,
     QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 from app.dialogs import Dialog
+from app.plain import Label, TableItem
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.importers.errormap_csv import Preview, preview
@@ -38,9 +37,8 @@ class ImportDialog(Dialog):
         self._session = session
         self._paths = paths
         self.resize(980, 680)
-        self.about = QLabel(self)
+        self.about = Label(self)
         self.about.setWordWrap(True)
-        self.about.setTextFormat(Qt.TextFormat.PlainText)
         self.table = QTableWidget(0, 6, self)
         self.table.setAccessibleName(str(tr("The first rows")))
         self.table.verticalHeader().hide()
@@ -78,7 +76,7 @@ class ImportDialog(Dialog):
         form.addRow(str(tr("Conflicts")), self.replace)
         sampling = QHBoxLayout()
         sampling.addWidget(self.ratio)
-        sampling.addWidget(QLabel(str(tr("of the failed examples are analysed, seed")), self))
+        sampling.addWidget(Label(str(tr("of the failed examples are analysed, seed")), self))
         sampling.addWidget(self.seed)
         sampling.addStretch(1)
         form.addRow(str(tr("Sampling")), sampling)
@@ -154,7 +152,7 @@ class ImportDialog(Dialog):
                 row.output_text,
             )
             for column, text in enumerate(texts):
-                item = QTableWidgetItem(" ".join(text.split())[:SHOWN_LETTERS])
+                item = TableItem(" ".join(text.split())[:SHOWN_LETTERS])
                 if column in (0, 3):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(place, column, item)

@@ -8,12 +8,10 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QSplitter,
     QStackedLayout,
     QTableWidget,
-    QTableWidgetItem,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -23,6 +21,7 @@ from app.empty import EmptyState
 from app.files import ask_folder
 from app.judges.results import AgreementView, CheckView
 from app.judging.dialog import JudgeDialog
+from app.plain import Label, TableItem, set_tab_tooltip, set_tooltip
 from app.session import Session
 from app.tasks.runner import Job
 from app.theme import HEADING, SPACE, make_primary
@@ -70,11 +69,10 @@ class JudgesPage(QWidget):
         self._is_stale = True
         self._is_old: dict[str, bool] = {}
         self.runs: list[JudgeRun] = []
-        self._title = QLabel(self)
+        self._title = Label(self)
         self.table = self._make_table()
-        self.about = QLabel(self)
+        self.about = Label(self)
         self.about.setWordWrap(True)
-        self.about.setTextFormat(Qt.TextFormat.PlainText)
         self.about.setForegroundRole(self.about.foregroundRole().PlaceholderText)
         self.about.setTextInteractionFlags(self.about.textInteractionFlags().TextSelectableByMouse)
         self.use = self._button(tr("Make this one &count"), self.use_selected)
@@ -82,7 +80,7 @@ class JudgesPage(QWidget):
         self.compare = self._button(tr("C&ompare the two"), self.compare_selected)
         self.check = self._button(tr("Chec&k judges"), self.check_all)
         self.gold = self._button(tr("Check against other &gold…"), self.choose_gold)
-        self.gold.setToolTip(str(tr("A folder with taxonomy.json and analyses.jsonl")))
+        set_tooltip(self.gold, str(tr("A folder with taxonomy.json and analyses.jsonl")))
         self.another = self._button(tr("R&un another judge…"), self.run_another)
         session.keys.follow(self._say_keys)
         self.check_view, self.agreement_view = CheckView(session), AgreementView(session)
@@ -133,10 +131,10 @@ class JudgesPage(QWidget):
         header.setHighlightSections(False)
         header.setMinimumSectionSize(40)
         for column, (key, title) in enumerate(COLUMNS):
-            item = QTableWidgetItem(str(title))
+            item = TableItem(str(title))
             item.setTextAlignment(_align(key))
             if key == "counts":
-                item.setToolTip(str(tr("The run that counts, wherever no person wrote an analysis")))
+                set_tooltip(item, str(tr("The run that counts, wherever no person wrote an analysis")))
             table.setHorizontalHeaderItem(column, item)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_JUDGE, QHeaderView.ResizeMode.Stretch)
@@ -241,9 +239,9 @@ class JudgesPage(QWidget):
             "time": str(duration(run.worked_s)),
         }
         for column, (key, _) in enumerate(COLUMNS):
-            item = QTableWidgetItem(texts[key])
+            item = TableItem(texts[key])
             item.setTextAlignment(_align(key))
-            item.setToolTip(str(_about(run)))
+            set_tooltip(item, str(_about(run)))
             if run.is_current:
                 item.setFont(self._session.theme.font(semibold=True))
             self.table.setItem(row, column, item)
@@ -274,13 +272,14 @@ class JudgesPage(QWidget):
         can_edit = self._session.can_edit
         one = chosen[0] if len(chosen) == 1 else None
         self.use.setEnabled(can_edit and one is not None and not one.is_chosen)
-        self.use.setToolTip(str(_use_tip(one)))
+        set_tooltip(self.use, str(_use_tip(one)))
         self.latest.setVisible(any(run.is_chosen for run in self.runs))
         self.latest.setEnabled(can_edit)
-        self.latest.setToolTip(str(tr("As where none was chosen: each new run counts as soon as it has begun")))
+        set_tooltip(self.latest, str(tr("As where none was chosen: each new run counts as soon as it has begun")))
         self.compare.setEnabled(len(chosen) == 2 and "agreement" not in running)
-        self.compare.setToolTip(
-            str(tr("How far they agree, and on which failures least") if len(chosen) == 2 else tr("Select two runs"))
+        set_tooltip(
+            self.compare,
+            str(tr("How far they agree, and on which failures least") if len(chosen) == 2 else tr("Select two runs")),
         )
         for button in (self.check, self.gold):
             button.setEnabled(bool(self.runs) and "check-judge" not in running)
@@ -397,7 +396,7 @@ class JudgesPage(QWidget):
         """Say beside a result that the project changed since it was begun."""
         for place, kind in enumerate(KINDS):
             is_old = self._is_old.get(kind, False) and self._layers_of[kind].currentIndex() == 1
-            self.results.setTabToolTip(place, str(tr("The project changed since; do it again.")) if is_old else "")
+            set_tab_tooltip(self.results, place, tr("The project changed since; do it again.") if is_old else "")
             self.results.setTabText(place, f"{TITLES[kind]} {tr('(from before)')}" if is_old else str(TITLES[kind]))
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -414,8 +413,8 @@ class JudgesPage(QWidget):
         keys = self._session.keys
         checks = tr("Against gold and against what people reviewed: the selected judges, or all")
         runs = tr("Another model, prompt or seed over the same failures; what is there is kept")
-        self.check.setToolTip(keys.hinted(checks, "judge.check"))
-        self.another.setToolTip(keys.hinted(runs, "judge.run"))
+        set_tooltip(self.check, keys.hinted(checks, "judge.check"))
+        set_tooltip(self.another, keys.hinted(runs, "judge.run"))
 
     def _restyle(self) -> None:
         theme = self._session.theme

@@ -7,16 +7,15 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QLabel,
     QSplitter,
     QTableWidget,
-    QTableWidgetItem,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from app.plain import Label, TableItem, TreeItem, set_tooltip
 from app.records.document import VERDICTS
 from app.session import Session
 from app.theme import SPACE
@@ -85,17 +84,17 @@ class CheckView(QWidget):
             self.show_result(self._result, self._numbers)
 
     def _add_key(self, key: Mapping[str, Any]) -> None:
-        head = QTreeWidgetItem()
+        head = TreeItem()
         self.tree.addTopLevelItem(head)
         first, *rest = about_key(key)
         self._span(head, first, is_bold=True)
         for sentence in (*rest, *what_is_missing(key)):
-            item = QTreeWidgetItem(head)
+            item = TreeItem(head)
             self._span(item, sentence)
             item.setForeground(0, self.palette().placeholderText())
         head.setExpanded(True)
         for half, title in HALVES if key["n"] else ():
-            item = QTreeWidgetItem(head)
+            item = TreeItem(head)
             part = key["splits"][half]
             said = trn("{half}: {n:,} failure of {examples:,} examples", "{half}: {n:,} failures of {examples:,} examples",
                        part["n"], half=title, examples=part["examples"])  # fmt: skip
@@ -108,7 +107,7 @@ class CheckView(QWidget):
             rows = [(run, _figure(run["splits"][half], part, name)) for run in key["runs"]]
             if not any(figure for _, figure in rows):
                 continue
-            item = QTreeWidgetItem(head)
+            item = TreeItem(head)
             self._span(item, title)
             for run, figure in rows:
                 self._row(item, named(run, self._numbers), figure, is_bold=run["is_current"])
@@ -119,14 +118,14 @@ class CheckView(QWidget):
 
     def _span(self, item: QTreeWidgetItem, said: Sentence, *, is_bold: bool = False) -> None:
         item.setText(0, str(said))
-        item.setToolTip(0, str(said))
+        set_tooltip(item, str(said), 0)
         item.setFirstColumnSpanned(True)
         if is_bold:
             item.setFont(0, self._session.theme.font(semibold=True))
 
     def _row(self, head: QTreeWidgetItem, name: str, figure: Figure, *, is_bold: bool = False) -> None:
-        item = QTreeWidgetItem(head, [name, *_texts(figure)])
-        item.setToolTip(0, name)
+        item = TreeItem(head, [name, *_texts(figure)])
+        set_tooltip(item, name, 0)
         for column in range(item.columnCount()):
             if column:
                 item.setTextAlignment(column, _RIGHT)
@@ -189,7 +188,7 @@ class AgreementView(QWidget):
         self.note.setText(f"{said} {said_also}".strip())
         self.tree.clear()
         for name, figure in self._figures():
-            item = QTreeWidgetItem([str(name), *_texts(figure)])
+            item = TreeItem(texts=[str(name), *_texts(figure)])
             for column in (1, 2, 3):
                 item.setTextAlignment(column, _RIGHT)
             self.tree.addTopLevelItem(item)
@@ -226,8 +225,8 @@ class AgreementView(QWidget):
             ]
             name = f"{row['example_id']} · {row['model']}"
             for column, text in enumerate((name, *titles, f"{row['disagreement']:.2f}")):
-                item = QTableWidgetItem(text)
-                item.setToolTip(f"{row['dataset']} · {name}" if column == 0 else text)
+                item = TableItem(text)
+                set_tooltip(item, f"{row['dataset']} · {name}" if column == 0 else text)
                 if column == 3:
                     item.setTextAlignment(_RIGHT)
                 self.table.setItem(place, column, item)
@@ -262,10 +261,9 @@ def _texts(figure: Figure) -> list[str]:
     return [value, chance, f"{figure['n']:,}"]
 
 
-def _note(parent: QWidget) -> QLabel:
-    label = QLabel(parent)
+def _note(parent: QWidget) -> Label:
+    label = Label(parent)
     label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setForegroundRole(label.foregroundRole().PlaceholderText)
     return label
 

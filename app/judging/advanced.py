@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QSpinBox,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.files import ask_open
+from app.plain import Label, set_tooltip, words
 from app.session import Session
 from app.theme import SPACE
 from errormap_core.sentences import Sentence, tr
@@ -68,10 +68,10 @@ class Advanced(QWidget):
             settings["judge.flash_attention"],
         )
         self.copies = self._combo("judge.copies", COPIES, settings["judge.copies"])
-        self.copy_size = QLabel(self)
+        self.copy_size = Label(self)
         self.copy_size.setForegroundRole(self.copy_size.foregroundRole().PlaceholderText)
         self.remove = QPushButton(str(tr("R&emove")), self)
-        self.remove.setToolTip(str(tr("Remove the copy of the weights from the cache folder, and make none again")))
+        set_tooltip(self.remove, str(tr("Remove the copy of the weights from the cache folder, and make none again")))
         self.remove.clicked.connect(self._on_remove)
         self.remove.hide()
         self.engines = self._spin("judge.engines", settings["judge.engines"])
@@ -84,11 +84,11 @@ class Advanced(QWidget):
         self.template.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.template.setMinimumContentsLength(13)
         self.template.setAccessibleName(str(tr("Chat template")))
-        self.template.setToolTip(setting("judge.template").help)
+        set_tooltip(self.template, setting("judge.template").help)
         self._fill_templates(_COMMON_TEMPLATES, project.setting("judge.template"))
         self.template.editTextChanged.connect(lambda _: self.changed.emit())
         self.file = QPushButton(str(tr("F&ile…")), self)
-        self.file.setToolTip(str(tr("A file with a Jinja template")))
+        set_tooltip(self.file, str(tr("A file with a Jinja template")))
         self.file.clicked.connect(self._choose_template)
         self.thinking = self._spin("judge.thinking", project.setting("judge.thinking"))
         self.seed = self._spin("judge.seed", project.setting("judge.seed"))
@@ -97,7 +97,7 @@ class Advanced(QWidget):
         self.temperature.setSingleStep(0.1)
         self.temperature.setDecimals(3)
         self.temperature.setValue(project.setting("judge.temperature"))
-        self.temperature.setToolTip(setting("judge.temperature").help)
+        set_tooltip(self.temperature, setting("judge.temperature").help)
         self.temperature.valueChanged.connect(lambda _: self.changed.emit())
         self._build()
         self._shown = self._read()
@@ -126,7 +126,7 @@ class Advanced(QWidget):
         self._row(machine, tr("En&gines"), self.engines)
         answers = self._form(row, 1, tr("What its answers depend on"))
         self._row(answers, tr("Conte&xt, tokens"), self.context)
-        label = QLabel(str(tr("C&hat template")), self)
+        label = Label(str(tr("C&hat template")), self)
         label.setBuddy(self.template)
         answers.addRow(label, template)
         self._row(answers, tr("Thin&king, tokens"), self.thinking)
@@ -134,7 +134,7 @@ class Advanced(QWidget):
         self._row(answers, tr("Temperat&ure"), self.temperature)
 
     def _form(self, row: QGridLayout, place: int, title: Sentence) -> QFormLayout:
-        head = QLabel(str(title), self)
+        head = Label(str(title), self)
         head.setFont(self._session.theme.font(semibold=True))
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -146,7 +146,7 @@ class Advanced(QWidget):
         return form
 
     def _row(self, form: QFormLayout, title: Sentence, field: QWidget) -> None:
-        form.addRow(str(title), field)
+        form.addRow(words(title), field)
         field.setAccessibleName(str(title).replace("&", ""))
 
     def _spin(self, key: str, value: int) -> QSpinBox:
@@ -154,7 +154,7 @@ class Advanced(QWidget):
         spin = QSpinBox(self)
         spin.setRange(int(known.minimum or 0), int(known.maximum or 1_000_000))
         spin.setValue(value)
-        spin.setToolTip(known.help)
+        set_tooltip(spin, known.help)
         spin.valueChanged.connect(lambda _: self.changed.emit())
         return spin
 
@@ -163,7 +163,7 @@ class Advanced(QWidget):
         for data, text in entries:
             combo.addItem(str(text), data)
         combo.setCurrentIndex(combo.findData(value))
-        combo.setToolTip(setting(key).help)
+        set_tooltip(combo, setting(key).help)
         combo.currentIndexChanged.connect(lambda _: self.changed.emit())
         return combo
 
@@ -228,7 +228,7 @@ class Advanced(QWidget):
         copy = measured.get("copy")
         if copy:
             self.copy_size.setText(str(tr("{mb:,.0f} MB in the cache", mb=copy["bytes"] / 1e6)))
-            self.copy_size.setToolTip(copy["path"])
+            set_tooltip(self.copy_size, copy["path"])
         else:
             self.copy_size.setText(str(tr("there is none now") if measured else tr("")))
         self.remove.setVisible(bool(copy))

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QSpinBox,
@@ -25,6 +24,7 @@ from app.files import ask_open
 from app.judging.advanced import Advanced
 from app.judging.estimating import Estimator, how_it_runs, how_it_was_found
 from app.models.asking import Asker
+from app.plain import Label, set_tooltip
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.judge import devices
@@ -55,7 +55,7 @@ class JudgeDialog(Dialog):
         assert project is not None
         numbers = totals(project.reader)
         self._n_waiting, failed = numbers.states["waiting"], numbers.states["engine_failed"]
-        self.about = QLabel(self)
+        self.about = Label(self)
         self.about.setWordWrap(True)
         said = trn("{n:,} failure waits for a diagnosis.", "{n:,} failures wait for a diagnosis.", self._n_waiting)
         kept = tr(
@@ -91,7 +91,7 @@ class JudgeDialog(Dialog):
             ),
             self,
         )
-        self.again.setToolTip(str(tr("For a second judge: another model, prompt or seed over the same failures")))
+        set_tooltip(self.again, str(tr("For a second judge: another model, prompt or seed over the same failures")))
         self.again.setVisible(bool(done))
         self.again.setChecked(again and bool(done))
         self.estimate, self.how, self.offload = (self._label() for _ in range(3))
@@ -132,7 +132,7 @@ class JudgeDialog(Dialog):
         file.addWidget(self.model, 1)
         file.addWidget(self.choose)
         self.form = form = QFormLayout()
-        label = QLabel(str(tr("&Model (GGUF)")), self)
+        label = Label(str(tr("&Model (GGUF)")), self)
         label.setBuddy(self.model)
         form.addRow(label, file)
         form.addRow(str(tr("&Prompt")), self.prompt)
@@ -156,10 +156,9 @@ class JudgeDialog(Dialog):
         self.column.addWidget(self.more)
         self.column.addWidget(self.advanced)
 
-    def _label(self) -> QLabel:
-        label = QLabel(self)
+    def _label(self) -> Label:
+        label = Label(self)
         label.setWordWrap(True)
-        label.setTextFormat(Qt.TextFormat.PlainText)
         return label
 
     def _spin(self, key: str, value: int) -> QSpinBox:
@@ -167,7 +166,7 @@ class JudgeDialog(Dialog):
         spin = QSpinBox(self)
         spin.setRange(int(known.minimum or 0), int(known.maximum or 1_000_000))
         spin.setValue(value)
-        spin.setToolTip(known.help)
+        set_tooltip(spin, known.help)
         return spin
 
     def _make_prompts(self) -> QComboBox:
@@ -175,7 +174,7 @@ class JudgeDialog(Dialog):
         assert project is not None
         combo = QComboBox(self)
         combo.setAccessibleName(str(tr("Prompt")))
-        combo.setToolTip(str(tr("What the judge is told; the page of prompts shows and changes them (G, P)")))
+        set_tooltip(combo, str(tr("What the judge is told; the page of prompts shows and changes them (G, P)")))
         for listed in listed_prompts(project):
             what = PROFILE_TIPS[listed.prompt.profile]
             shown = tr("{name} · {what}", name=listed.name, what=what)
@@ -249,7 +248,7 @@ class JudgeDialog(Dialog):
         self._colour("")
         self.estimate.setText(result["sentence"])
         self.how.setText(str(how_it_runs(engine)))
-        self.how.setToolTip(how_it_was_found(engine))
+        set_tooltip(self.how, how_it_was_found(engine))
         self.advanced.show_engine(engine)
 
     def _on_no_estimate(self, error: KnownError) -> None:

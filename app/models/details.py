@@ -1,7 +1,6 @@
 """One model: what its file says, the memory it needs and that is there, what came of trying and measuring it."""
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -10,18 +9,17 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
     QScrollArea,
     QTableWidget,
-    QTableWidgetItem,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from app.plain import Label, TableItem, set_tooltip
 from app.session import Session
 from app.theme import HEADING, SPACE, SUBHEADING, make_primary
 from errormap_core.errors import KnownError
@@ -70,7 +68,6 @@ class Details(QScrollArea):
             tr("&Measure speed"), tr("How fast it reads and writes here, and with which settings"), self.measure
         )
         self.speed, self.tried = self._label(), self._label()
-        self.tried.setTextFormat(Qt.TextFormat.RichText)
         self._facts = QFormLayout()
         self._facts.setHorizontalSpacing(3 * SPACE)
         self._facts.setVerticalSpacing(4)
@@ -113,16 +110,15 @@ class Details(QScrollArea):
         column.addStretch(1)
         return inside
 
-    def _label(self) -> QLabel:
-        label = QLabel()
+    def _label(self) -> Label:
+        label = Label()
         label.setWordWrap(True)
-        label.setTextFormat(Qt.TextFormat.PlainText)  # a file may say anything of itself
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return label
 
     def _button(self, title: Sentence, tip: Sentence, deed: Any) -> QPushButton:
         button = QPushButton(str(title))
-        button.setToolTip(str(tip))
+        set_tooltip(button, str(tip))
         button.clicked.connect(lambda _=False: deed.emit())
         return button
 
@@ -223,7 +219,7 @@ class Details(QScrollArea):
         for name, value in [] if model is None else facts(model):
             label = self._label()
             label.setText(value)
-            head = QLabel(str(name))
+            head = Label(str(name))
             head.setForegroundRole(head.foregroundRole().PlaceholderText)
             self._facts.addRow(head, label)
 
@@ -235,8 +231,8 @@ class Details(QScrollArea):
         for row, (key, value) in enumerate(rows):
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             for column, shown in enumerate((key, " ".join(text.split()))):
-                item = QTableWidgetItem(shown)
-                item.setToolTip(shown if len(shown) < 500 else "")
+                item = TableItem(shown)
+                set_tooltip(item, shown if len(shown) < 500 else "")
                 self.metadata.setItem(row, column, item)
         height = self._session.theme.row_height()
         self.metadata.setFixedHeight(height * (min(MOST_ROWS, len(rows)) + 1) + 4)
@@ -247,7 +243,7 @@ class Details(QScrollArea):
 
     def say_try(self, text: Sentence) -> None:
         """What trying is at."""
-        self._show(1, escape(str(text)))
+        self._show(1, str(text))
 
     def show_speed(self, result: Mapping[str, Any] | None) -> None:
         """What `tune` measured, or nothing."""
@@ -255,7 +251,7 @@ class Details(QScrollArea):
 
     def show_try(self, result: Mapping[str, Any] | None) -> None:
         """What `try` gave, or nothing."""
-        self._show(1, "" if result is None else analysis_text(result, muted=self._session.theme.scheme.muted))
+        self._show(1, "" if result is None else analysis_text(result))
 
     def _show(self, place: int, text: str) -> None:
         label = (self.speed, self.tried)[place]
@@ -349,33 +345,28 @@ def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def analysis_text(result: Mapping[str, Any], *, muted: str) -> str:
-    """What `try` gave, as rich text: title, summary, criteria with their evidence, tokens and seconds."""
+def analysis_text(result: Mapping[str, Any]) -> str:
+    """What `try` gave, as lines: title, summary, criteria with their evidence, tokens and seconds."""
     analysis = result.get("analysis") or {}
-    lines = []
-    if analysis.get("error_title"):
-        lines.append(f"<b>{escape(str(analysis['error_title']))}</b>")
-    if analysis.get("error_summary"):
-        lines.append(escape(str(analysis["error_summary"])))
+    lines = [str(analysis[key]) for key in ("error_title", "error_summary") if analysis.get(key)]
     for criterion in analysis.get("required_criteria") or ():
         quality = criterion.get("quality") or (tr("missing") if not criterion.get("present_in_wrong") else tr("there"))
-        words = f"• {escape(str(criterion.get('criterion', '')))} — <i>{escape(str(quality))}</i>"
+        words = f"• {criterion.get('criterion', '')} — {quality}"
         evidence, comment = criterion.get("evidence"), criterion.get("comment")
         if evidence:
-            words += f"<br>&nbsp;&nbsp;“{escape(str(evidence))}”"
+            words += f"\n   “{evidence}”"
         if comment:
-            words += f"<br>&nbsp;&nbsp;{escape(str(comment))}"
+            words += f"\n   {comment}"
         lines.append(words)
     if not lines:
-        lines.append(escape(str(result.get("text") or tr("It gave no analysis."))))
+        lines.append(str(result.get("text") or tr("It gave no analysis.")))
     numbers = tr(
         "Prompt {prompt:,} tokens, written {written:,} tokens, {seconds:,.1f} s.",
         prompt=result.get("prompt_tokens") or 0,
         written=result.get("completion_tokens") or 0,
         seconds=result.get("seconds") or 0.0,
     )
-    lines.append(f'<span style="color: {muted}">{escape(str(numbers))}</span>')
-    return "".join(f'<p style="margin: 0 0 6px 0">{line}</p>' for line in lines)
+    return "\n".join([*lines, str(numbers)])
 
 
 def _table() -> QTableWidget:

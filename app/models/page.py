@@ -9,7 +9,6 @@ from PySide6.QtGui import QColor, QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QSplitter,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.files import ask_folder
 from app.models.asking import Asker
 from app.models.details import Details
+from app.plain import Label, TableItem, literal, set_tooltip
 from app.session import Session
 from app.tasks.runner import Job
 from app.theme import HEADING, SPACE
@@ -60,20 +60,19 @@ class ModelsPage(QWidget):
         self._llama.ended.connect(self._on_asked)
         self._knows_llama = False
         self._there = memory_there()
-        self._title, self.able, self.folders = QLabel(self), QLabel(self), QLabel(self)
+        self._title, self.able, self.folders = Label(self), Label(self), Label(self)
         for label in (self.able, self.folders):
             label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setForegroundRole(label.foregroundRole().PlaceholderText)
         self.add_button = QPushButton(str(tr("&Add folder…")), self)
-        self.add_button.setToolTip(str(tr("Offer the GGUF files of a folder, and of those below it")))
+        set_tooltip(self.add_button, str(tr("Offer the GGUF files of a folder, and of those below it")))
         self.add_button.clicked.connect(self.add_folder)
         self.remove_button = QPushButton(str(tr("Remo&ve folder")), self)
-        self.remove_button.setToolTip(str(tr("Offer the models of a folder no longer; the files stay")))
+        set_tooltip(self.remove_button, str(tr("Offer the models of a folder no longer; the files stay")))
         self._remove_menu = QMenu(self)
         self.remove_button.setMenu(self._remove_menu)
         self.again_button = QPushButton(str(tr("Read a&gain")), self)
-        self.again_button.setToolTip(str(tr("Look at the folders as they are now")))
+        set_tooltip(self.again_button, str(tr("Look at the folders as they are now")))
         self.again_button.clicked.connect(self.read)
         self.table = self._make_table()
         self.details = Details(session)
@@ -131,7 +130,7 @@ class ModelsPage(QWidget):
         header.setSortIndicatorClearable(True)
         for column, (key, title) in enumerate(COLUMNS):
             if key in NUMBERS:
-                item = QTableWidgetItem(str(title))
+                item = TableItem(str(title))
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 table.setHorizontalHeaderItem(column, item)
         header.setMinimumSectionSize(40)
@@ -204,7 +203,7 @@ class ModelsPage(QWidget):
         others = "; ".join(str(d.sentence()) for d in abilities.devices if not d.is_gpu)
         rest = f" {tr('Also here: {devices}.', devices=others)}" if abilities.gpus and others else ""
         self.able.setText(f"{abilities.sentence()}{rest}")
-        self.able.setToolTip(abilities.system_info)
+        set_tooltip(self.able, abilities.system_info)
 
     def _on_asked(self, _is_well: bool, said: str) -> None:
         if not self._knows_llama:
@@ -245,7 +244,7 @@ class ModelsPage(QWidget):
         is_judge = entry.path == self._judge_path()
         name = self._cell(row, 0)
         name.setText(str(tr("{name} (judge)", name=entry.name)) if is_judge else entry.name)
-        name.setToolTip(str(entry.path))
+        set_tooltip(name, str(entry.path))
         for column in range(self.table.columnCount()):
             self._cell(row, column).setFont(self._session.theme.font(semibold=is_judge))
         problem = entry.problem or too_large(entry, self._context(), self._there)
@@ -257,7 +256,7 @@ class ModelsPage(QWidget):
             at = of_memory if entry.problem is None else of_file
             at.setForeground(QColor(scheme.bad))
             at.setText(f"{WARNING}{at.text()}")
-            at.setToolTip(str(problem))
+            set_tooltip(at, str(problem))
 
     def _row_sentence(self, entry: Entry) -> str:
         """What stands in a row instead of figures: why there are none, or why they are not those of a whole model."""
@@ -426,12 +425,13 @@ class ModelsPage(QWidget):
         self.details.use_button.setEnabled(can and entry is not None and entry.path != self._judge_path())
         self.details.try_button.setEnabled(fits and has_record and "try" not in running)
         self.details.measure_button.setEnabled(fits and "tune" not in running)
-        self.details.try_button.setToolTip(
+        set_tooltip(
+            self.details.try_button,
             str(
                 tr("Let the model diagnose the failure that the record pane shows; nothing is kept of it")
                 if has_record
                 else tr("Select a failure first: the record pane shows it")
-            )
+            ),
         )
 
     def _show_folders(self) -> None:
@@ -449,7 +449,7 @@ class ModelsPage(QWidget):
         self.remove_button.setEnabled(bool(names))
         self._remove_menu.clear()
         for name in names:
-            action = self._remove_menu.addAction(name.replace("&", "&&"))
+            action = self._remove_menu.addAction(literal(name))
             action.triggered.connect(lambda _=False, folder=name: self.remove_folder(folder))
 
     def _restyle(self) -> None:
@@ -507,7 +507,7 @@ def _is_partial(entry: Entry) -> bool:
     return model is not None and bool(model.missing_bytes or model.missing_parts or model.part > 1)
 
 
-class _Item(QTableWidgetItem):
+class _Item(TableItem):
     """A cell that sorts by a key of its own."""
 
     def __init__(self, text: str, order: Any) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QFontDatabase, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
 
+from app.plain import Label
 from app.theme import SPACE, Theme
 from errormap_core.errors import KnownError
 from errormap_core.judge.own_prompt import FIELDS
@@ -78,8 +79,8 @@ class PromptEditor(QScrollArea):
         self._theme = theme
         self._is_loading = False
         self.fields: dict[str, TextField] = {}
-        self._labels: dict[str, QLabel] = {}
-        self.problems: dict[str, QLabel] = {}
+        self._labels: dict[str, Label] = {}
+        self.problems: dict[str, Label] = {}
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -97,8 +98,8 @@ class PromptEditor(QScrollArea):
         self.setWidget(inside)
         self.restyle()
 
-    def _label(self, key: str, title: str) -> QLabel:
-        label = QLabel(title, self)
+    def _label(self, key: str, title: str) -> Label:
+        label = Label(title, self)
         self._labels[key] = label
         return label
 
@@ -112,10 +113,9 @@ class PromptEditor(QScrollArea):
         self.fields[key] = field
         return field
 
-    def _problem(self, key: str) -> QLabel:
-        label = QLabel(self)
+    def _problem(self, key: str) -> Label:
+        label = Label(self)
         label.setWordWrap(True)
-        label.setTextFormat(Qt.TextFormat.PlainText)
         label.hide()
         self.problems[key] = label
         return label

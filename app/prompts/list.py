@@ -6,12 +6,12 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
     QListWidget,
-    QListWidgetItem,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
 )
 
+from app.plain import ListItem, set_tooltip
 from errormap_core.judge.project_prompts import ListedPrompt
 from errormap_core.sentences import tr, trn
 
@@ -46,12 +46,12 @@ class PromptList(QListWidget):
         while self.count() > len(listed):
             self.takeItem(self.count() - 1)
         while self.count() < len(listed):
-            self.addItem(QListWidgetItem())
+            self.addItem(ListItem())
         for place, one in enumerate(listed):
             item = self.item(place)
             assert item is not None
             item.setText(_text_of(one, is_unsaved=one.name in unsaved))
-            item.setToolTip(_tip_of(one))
+            set_tooltip(item, _tip_of(one))
             item.setData(NAME, one.name)
             item.setData(IS_OWN, one.is_own)
             flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled

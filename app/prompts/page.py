@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QSplitter,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
+from app.plain import Label, set_tooltip
 from app.prompts.editor import PromptEditor
 from app.prompts.list import PromptList
 from app.prompts.notes import difference_of, load_prompt_of, preview_of, state_of
@@ -89,10 +89,9 @@ class PromptsPage(QWidget):
         )
         make_primary(self.use_button)
         self.use_button.setMinimumWidth(self.use_button.sizeHint().width())  # it says “In use” too
-        self._title = QLabel(self)
-        self.state = QLabel(self)
+        self._title = Label(self)
+        self.state = Label(self)
         for label in (self._title, self.state):
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.state.setWordWrap(True)
         self.state.setForegroundRole(self.state.foregroundRole().PlaceholderText)
@@ -112,7 +111,7 @@ class PromptsPage(QWidget):
 
     def _button(self, title: Sentence, tip: Sentence, do: Any) -> QPushButton:
         button = QPushButton(str(title), self)
-        button.setToolTip(str(tip))
+        set_tooltip(button, str(tip))
         button.clicked.connect(lambda _=False: do())
         return button
 

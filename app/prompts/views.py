@@ -5,8 +5,9 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QTextBlockFormat, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
+from app.plain import Label, PlainView, set_tooltip
 from app.records.document import Colours, RecordDocument
 from app.theme import SPACE, Theme
 from errormap_core.ids import now
@@ -20,16 +21,15 @@ MOST_SHOWN = 200_000
 ROLES = {"system": tr("System"), "user": tr("User")}
 
 
-def _note(parent: QWidget) -> QLabel:
-    label = QLabel(parent)
+def _note(parent: QWidget) -> Label:
+    label = Label(parent)
     label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setForegroundRole(label.foregroundRole().PlaceholderText)
     return label
 
 
-def _reader(parent: QWidget, name: Sentence) -> QTextEdit:
-    text = QTextEdit(parent)
+def _reader(parent: QWidget, name: Sentence) -> PlainView:
+    text = PlainView(parent)
     text.setAccessibleName(str(name))
     text.setReadOnly(True)
     text.setTabChangesFocus(True)
@@ -142,18 +142,17 @@ class TryView(QWidget):
         self._theme = theme
         self._shown: tuple[RecordDetail, AnalysisRow] | None = None
         self.button = QPushButton(str(tr("&Try on this record")), self)
-        self.button.setToolTip(str(tr("Runs the judge on the selected record with this prompt; nothing is stored")))
+        set_tooltip(self.button, str(tr("Runs the judge on the selected record with this prompt; nothing is stored")))
         self.note = _note(self)
         self.before = _reader(self, tr("The analysis that counts now"))
         self.after = _reader(self, tr("The analysis with this prompt"))
-        self._titles = (QLabel(self), QLabel(self))
+        self._titles = (Label(self), Label(self))
         self._split = QSplitter(Qt.Orientation.Horizontal, self)
         self._split.setChildrenCollapsible(False)
         for title, text in zip(self._titles, (self.before, self.after), strict=True):
             side = QWidget(self)
             column = QVBoxLayout(side)
             column.setContentsMargins(0, 0, 0, 0)
-            title.setTextFormat(Qt.TextFormat.PlainText)
             title.setWordWrap(True)
             column.addWidget(title)
             column.addWidget(text, 1)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QPlainTextEdit, QWidget
 
 from app.dialogs import Dialog
+from app.plain import Label
 from app.records.document import VERDICTS
 from errormap_core.judge.analysis import MAX_SUMMARY, MAX_TITLE
 from errormap_core.project.queries import RecordDetail
@@ -34,7 +35,7 @@ class AnalysisDialog(Dialog):
         form.addRow(str(tr("&Verdict")), self.verdict)
         form.addRow(str(tr("&Title, about five words")), self.title)
         form.addRow(str(tr("&Summary")), self.summary)
-        said = QLabel(str(tr("Your analysis counts before any judge's; the judge's is kept beside it.")), self)
+        said = Label(str(tr("Your analysis counts before any judge's; the judge's is kept beside it.")), self)
         said.setForegroundRole(said.foregroundRole().PlaceholderText)
         self.column.addLayout(form)
         self.column.addWidget(said)

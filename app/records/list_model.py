@@ -5,6 +5,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QPersistentModelIndex, Qt
 
+from app.plain import one_line, tooltip
 from errormap_core.project.queries import FailureRow, failure_rows
 from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr
@@ -120,9 +121,9 @@ class FailureListModel(QAbstractTableModel):
         if failure is None:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(failure, name)
+            return one_line(self._text(failure, name))
         if role == Qt.ItemDataRole.ToolTipRole and name == "title":
-            return failure.error_summary or failure.reason or str(STATE_NAMES[failure.state])
+            return tooltip(failure.error_summary or failure.reason or STATE_NAMES[failure.state])
         return None
 
     def _text(self, failure: FailureRow, name: str) -> str:

@@ -10,8 +10,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QHeaderView,
-    QInputDialog,
-    QLabel,
     QLineEdit,
     QMenu,
     QSizePolicy,
@@ -22,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
+from app.plain import Label, ask_text, one_line
 from app.records.analysis_dialog import AnalysisDialog
 from app.records.list_model import STATE_NAMES, FailureListModel
 from app.records.place_dialog import PlaceDialog
@@ -47,7 +46,7 @@ class RecordsPage(QWidget):
         self._session = session
         self._menu: Callable[[], QMenu] | None = None
         self.model = FailureListModel(self)
-        self._title = QLabel(self)
+        self._title = Label(self)
         self.search = QLineEdit(self)
         self.search.setAccessibleName(str(tr("Search the failures")))
         self.search.setClearButtonEnabled(True)
@@ -68,7 +67,7 @@ class RecordsPage(QWidget):
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.table.customContextMenuRequested.connect(self._show_menu)
         self._empty = EmptyState(self)
-        self._count = QLabel(self)
+        self._count = Label(self)
         self.by_model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.by_model.setMinimumContentsLength(16)
         self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -251,7 +250,7 @@ class RecordsPage(QWidget):
         self.by_model.clear()
         self.by_model.addItem(str(tr("All models")), None)
         for name in names:
-            self.by_model.addItem(name, name)
+            self.by_model.addItem(one_line(name), name)
         self.by_model.setCurrentIndex(max(0, self.by_model.findData(chosen)))
         self.by_model.blockSignals(False)
         self._n_datasets = n_datasets
@@ -446,6 +445,6 @@ class RecordsPage(QWidget):
         if project is None or record_id is None:
             return
         before = record_detail(project.reader, record_id).note
-        text, ok = QInputDialog.getMultiLineText(self, str(tr("Note")), str(tr("Note on this record")), before)
-        if ok and text != before:
+        text = ask_text(self, tr("Note"), tr("Note on this record"), before)
+        if text is not None and text != before:
             self._session.apply(AnnotateRecord(record_id=record_id, text=text))

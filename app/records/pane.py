@@ -6,17 +6,16 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QStackedLayout,
-    QTextEdit,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.empty import EmptyState
+from app.plain import Label, PlainView, set_tooltip
 from app.records.document import Colours, RecordDocument, evidence_spans
 from app.session import Session
 from errormap_core.errors import KnownError
@@ -41,7 +40,7 @@ class RecordPane(QWidget):
         self._session = session
         self.detail: RecordDetail | None = None
         self._shown: tuple[object, ...] = ()
-        self.text = QTextEdit(self)
+        self.text = PlainView(self)
         self.text.setReadOnly(True)
         self.text.setAccessibleName(str(tr("Record")))
         self.text.setTextInteractionFlags(
@@ -56,14 +55,14 @@ class RecordPane(QWidget):
         self.now_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
         self.now_button.clicked.connect(self.analyse_now)
         self._empty = EmptyState(self)
-        self._evidence = QLabel(self)
+        self._evidence = Label(self)
         self._evidence.setForegroundRole(self._evidence.foregroundRole().PlaceholderText)
         head = QHBoxLayout()
         head.setContentsMargins(8, 4, 8, 4)
         for key, title in PARTS:
             button = QToolButton(self)
             button.setText(str(title))
-            button.setToolTip(str(tr("Go to: {part}", part=title)))
+            set_tooltip(button, str(tr("Go to: {part}", part=title)))
             button.clicked.connect(lambda _=False, k=key: self.jump(k))
             head.addWidget(button)
         head.addStretch(1)
@@ -92,7 +91,7 @@ class RecordPane(QWidget):
         keys = self._session.keys
         self.now_button.setText(keys.hinted(tr("Analyse now"), "records.analyse_now"))
         tip = tr("The judge takes this failure next, before all others")
-        self.now_button.setToolTip(keys.hinted(tip, "records.analyse_now"))
+        set_tooltip(self.now_button, keys.hinted(tip, "records.analyse_now"))
         self.refresh()
 
     def _to_do(self) -> Sentence:

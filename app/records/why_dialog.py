@@ -13,9 +13,10 @@ from PySide6.QtGui import (
     QTextLength,
     QTextTableFormat,
 )
-from PySide6.QtWidgets import QComboBox, QDialogButtonBox, QLabel, QPushButton, QTabWidget, QTextEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QDialogButtonBox, QPushButton, QTabWidget, QWidget
 
 from app.dialogs import Dialog
+from app.plain import Label, PlainView, set_tooltip
 from app.session import Session
 from app.theme import SPACE
 from errormap_core.errors import KnownError
@@ -36,7 +37,7 @@ class WhyDialog(Dialog):
         self.choice.setAccessibleName(str(tr("Analysis")))
         for analysis in self._analyses:
             self.choice.addItem(_name(analysis))
-        self.note = QLabel(self)
+        self.note = Label(self)
         self.note.setWordWrap(True)
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
@@ -49,7 +50,7 @@ class WhyDialog(Dialog):
         self.column.addWidget(self.tabs, 1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         self.copy = QPushButton(str(tr("&Copy all")), self)
-        self.copy.setToolTip(str(tr("Put all of this on the clipboard as text")))
+        set_tooltip(self.copy, str(tr("Put all of this on the clipboard as text")))
         self.copy.clicked.connect(self.copy_all)
         buttons.addButton(self.copy, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.rejected.connect(self.reject)
@@ -66,8 +67,8 @@ class WhyDialog(Dialog):
             QGuiApplication.clipboard().setText(str(self.shown))
             self.note.setText(str(tr("Copied.")))
 
-    def _add_text(self, title: Sentence) -> QTextEdit:
-        text = QTextEdit(self)
+    def _add_text(self, title: Sentence) -> PlainView:
+        text = PlainView(self)
         text.setReadOnly(True)
         text.setTabChangesFocus(True)
         text.setAccessibleName(str(title))
@@ -186,7 +187,7 @@ def _as_one_block(text: str) -> str:
     return text.replace("\n", "\u2028")
 
 
-def _emptied(text: QTextEdit) -> QTextCursor:
+def _emptied(text: PlainView) -> QTextCursor:
     text.clear()
     return QTextCursor(text.document())
 

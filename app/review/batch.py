@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QListWidget, QPushButton, QVBoxLayout, QWidget
 
 from app.commands import BY_ID
+from app.plain import ListItem, literal, set_tooltip
 from app.review.deck import kind_name, short_title
 from app.review.flow import FlowLayout
 from app.review.parts import Text, keep_space
@@ -75,7 +76,7 @@ class BatchPanel(QWidget):
         for row in self._rows:
             text = f"{kind_name(row)}: {short_title(row)}"
             note = notes.get(row.id)
-            self.list.addItem(f"{text}\n⚠  {note}" if note is not None else text)
+            self.list.addItem(ListItem(f"{text}\n⚠  {note}" if note is not None else text))
 
     def show_preview(self, found: BatchPreview, *, also: Mapping[str, Sentence]) -> None:
         """Say what accepting them would do together, and which cannot be accepted as they are; `also` are left out too."""
@@ -116,8 +117,8 @@ class BatchPanel(QWidget):
             if key == "accept":
                 number = len(self.preview.rulings) if self.preview is not None else n
             text = tr("{name} {n:,}", name=command.name, n=number)
-            button.setText(keys.titled(text, command.id).replace("&", "&&"))
-            button.setToolTip(keys.tooltip(command))
+            button.setText(literal(keys.titled(text, command.id)))
+            set_tooltip(button, keys.tooltip(command))
             button.setEnabled(can and (key != "accept" or self.can_accept))
 
     @property

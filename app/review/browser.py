@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
+from app.plain import set_tooltip
 from app.queue_reading import BESIDE, DECIDING_TABLES, Reading
 from app.review.batch import BatchPanel
 from app.review.deck import Deck
@@ -210,7 +211,7 @@ class QueueBrowser(QWidget):
         self._all.setEnabled(self._session.can_edit)
         self._all.setText(self._session.keys.titled(tr("Accept all {n:,}", n=n), "review.accept_all"))
         self._side.setMinimumWidth(max(LEAST_LIST, self._all.sizeHint().width() + 16 if n > 1 else 0))
-        self._all.setToolTip(str(tr("All new categories with their failures, and failures placed, in one step")))
+        set_tooltip(self._all, str(tr("All new categories with their failures, and failures placed, in one step")))
 
     def _on_filter(self) -> None:
         if self._session.project is None:

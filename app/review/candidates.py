@@ -7,6 +7,7 @@ from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QEnterEvent, QFocusEvent, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QAbstractButton, QGridLayout, QSizePolicy, QWidget
 
+from app.plain import literal, one_line, set_tooltip
 from app.theme import Theme
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.asking import Became
@@ -69,12 +70,12 @@ class CandidateButton(QAbstractButton):
 
     def _say(self) -> None:
         name = self._name()
-        self.setText(name.replace("&", "&&"))
+        self.setText(literal(name))
         spoken = tr("{n}: {name}, {share:.0%}", n=self.number, name=name, share=self.candidate.probability)
         said = f"{spoken}" if self._became is None else f"{spoken}. {self._became.change}"
-        self.setAccessibleName(said)
+        self.setAccessibleName(one_line(said))
         tip = [name, "" if self._became is None else str(self._became.change), self.candidate.description]
-        self.setToolTip("\n".join(filter(None, tip)))
+        set_tooltip(self, "\n".join(filter(None, tip)))
         self.update()
 
     def _name(self) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
+from app.plain import Label
 from app.review.parts import Card, MemberList, Text, examples
 from app.session import Session
 from errormap_core.project.pending import ProposalRow
@@ -27,7 +28,7 @@ class ChangeCard(Card):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._filled = ("", "")  # name and description as they are proposed, or stay
-        self.heads = [QLabel(str(tr("Now")), self), QLabel(str(tr("After it")), self)]
+        self.heads = [Label(str(tr("Now")), self), Label(str(tr("After it")), self)]
         self.now_place, self.now_name, self.now_text = Text(self, muted=True), Text(self), Text(self)
         self.then_place, self.then_text = Text(self, muted=True), Text(self)
         self.name = QLineEdit(self)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
 
+from app.plain import literal, set_tooltip
 from app.review.deck import KIND_NAMES, STATE_NAMES, Filter
 from app.review.flow import FlowLayout
 from errormap_core.sentences import Sentence, tr
@@ -47,7 +48,9 @@ class FilterRow(QWidget):
         self.worth = self._combo(tr("Least worth that is shown: failures that would be in a better place"), WORTHS)
         self.age = self._combo(tr("When it was first proposed"), AGES)
         self.below = QCheckBox(self)
-        self.below.setToolTip(str(tr("Only what concerns the category that is selected in the tree, or one below it")))
+        set_tooltip(
+            self.below, str(tr("Only what concerns the category that is selected in the tree, or one below it"))
+        )
         self.below.toggled.connect(lambda _: self.changed.emit())
         row = FlowLayout(self)
         for widget in (self.kind, self.state, self.worth, self.age, self.below):
@@ -57,7 +60,7 @@ class FilterRow(QWidget):
     def _combo(self, name: Sentence, entries: Sequence[tuple[object, Sentence]]) -> FilterBox:
         combo = FilterBox(self)
         combo.setAccessibleName(str(name))
-        combo.setToolTip(str(name))
+        set_tooltip(combo, str(name))
         for key, title in entries:
             combo.addItem(str(title), key)
         combo.currentIndexChanged.connect(lambda _: self.changed.emit())
@@ -73,7 +76,7 @@ class FilterRow(QWidget):
             name = tr("“{name}”", name=text if len(text) <= SHORT else f"{text[: SHORT - 1]}…")
             if len(chosen) > 1:
                 name = tr("{n:,} selected ones", n=len(chosen))
-        self.below.setText(str(tr("Below {name}", name=name)).replace("&", "&&"))
+        self.below.setText(literal(tr("Below {name}", name=name)))
         before, self._inside = self._inside, inside
         self.below.setEnabled(inside is not None)
         if inside is None and self.below.isChecked():

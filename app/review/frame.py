@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.commands import BY_ID
+from app.plain import Label, literal, set_tooltip
 from app.review.change_card import ChangeCard
 from app.review.deck import STATE_NAMES, Deck, kind_name
 from app.review.drafts import Drafts
@@ -101,7 +101,7 @@ class CardFrame(QWidget):
             card.changed.connect(self._on_card)
             card.decided.connect(self.decided)
             card.left.connect(self.left)
-        self.unknown = QLabel(self)
+        self.unknown = Label(self)
         self.unknown.setWordWrap(True)
         self.unknown.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.unknown.hide()
@@ -360,13 +360,13 @@ class CardFrame(QWidget):
                 title = self.card.accept_title()
             if key == "find":
                 title = tr("Find another…")
-            button.setText(keys.titled(title, command.id).replace("&", "&&"))
-            button.setToolTip(keys.tooltip(command))
+            button.setText(literal(keys.titled(title, command.id)))
+            set_tooltip(button, keys.tooltip(command))
             button.setVisible(key in wanted and is_open)
             button.setEnabled(is_open and not (self.is_gone and key in ("accept", "edit", "find", "new", "same")))
         for command_id, button in (("review.refresh", self.refresh_button), ("review.drop", self.drop_button)):
             button.setText(keys.titled(BY_ID[command_id].name, command_id))
-            button.setToolTip(keys.tooltip(BY_ID[command_id]))
+            set_tooltip(button, keys.tooltip(BY_ID[command_id]))
 
     def restyle(self) -> None:
         theme = self._session.theme

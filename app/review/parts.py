@@ -9,13 +9,13 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QComboBox,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QSizePolicy,
     QWidget,
 )
 
+from app.plain import Label, ListItem, set_tooltip
 from app.session import Session
 from app.theme import SUBHEADING
 from errormap_core.project.pending import ProposalRow
@@ -158,9 +158,9 @@ class MemberList(QListWidget):
                 continue
             title = row.error_title or str(tr("No title · {example}", example=row.example_id))
             texts = [title, row.error_summary if with_summaries else "", (notes or {}).get(record_id, "")]
-            item = QListWidgetItem("\n".join(text for text in texts if text))
+            item = ListItem("\n".join(text for text in texts if text))
             item.setData(ID_ROLE, record_id)
-            item.setToolTip(f"{row.dataset} · {row.model} · {row.example_id}\n{row.error_summary}".strip())
+            set_tooltip(item, f"{row.dataset} · {row.model} · {row.example_id}\n{row.error_summary}".strip())
             if self._is_checkable:
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setCheckState(Qt.CheckState.Checked)
@@ -168,7 +168,7 @@ class MemberList(QListWidget):
         self.blockSignals(False)
 
     def _head(self, text: str, session: Session) -> None:
-        item = QListWidgetItem(text)
+        item = ListItem(text)
         item.setFlags(Qt.ItemFlag.NoItemFlags)
         item.setFont(session.theme.font(semibold=True))
         self.addItem(item)
@@ -199,13 +199,12 @@ class MemberList(QListWidget):
             self.chosen.emit(item.data(ID_ROLE))
 
 
-class Text(QLabel):
+class Text(Label):
     """Words that wrap and are never markup."""
 
     def __init__(self, parent: QWidget | None = None, *, muted: bool = False) -> None:
         super().__init__(parent)
         self.setWordWrap(True)
-        self.setTextFormat(Qt.TextFormat.PlainText)
         if muted:
             self.setForegroundRole(self.foregroundRole().PlaceholderText)
 
@@ -239,7 +238,7 @@ class Clipped(Text):
     def say(self, text: object) -> None:
         whole = str(text)
         super().say(whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}…")
-        self.setToolTip(self.text())
+        set_tooltip(self, self.text())
 
     def n_lines(self, width: int, most: int) -> int:
         """How many lines would be shown in this width if at most so many were."""
@@ -337,7 +336,7 @@ def tab_after(first: QWidget, widgets: Iterable[QWidget]) -> None:
         first = widget
 
 
-def subheading(session: Session, label: QLabel) -> None:
+def subheading(session: Session, label: Label) -> None:
     label.setFont(session.theme.font(size=SUBHEADING, semibold=True))
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QTextEdit, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.dialogs import Picker
+from app.plain import PlainView
 from app.records.document import Colours, RecordDocument
 from app.review.candidates import Candidate, CandidateList
 from app.review.deck import Deck
@@ -43,7 +44,7 @@ DETAILS: tuple[tuple[str, Sentence], ...] = (
 """What the space bar shows beside the answer, one after the other."""
 
 
-class AnswerText(QTextEdit):
+class AnswerText(PlainView):
     """Asks for little room, and takes what there is."""
 
     def sizeHint(self) -> QSize:

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.plain import one_line, tooltip
 from app.review.deck import STATE_NAMES, kind_name, short_title, worth_text
 from errormap_core.project.pending import ProposalRow
 from errormap_core.sentences import tr
@@ -165,16 +166,16 @@ class QueueModel(QAbstractListModel):
             return None
         row = self._rows[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return short_title(row)
+            return one_line(short_title(row))
         if role == ROW_ROLE:
             return row
         if role == Qt.ItemDataRole.ToolTipRole:
             worth = tr("About {worth} failures would be in a better place.", worth=worth_text(row.worth))
-            return f"{row.title}\n{row.why or ''}\n{worth}".replace("\n\n", "\n")
+            return tooltip(f"{row.title}\n{row.why or ''}\n{worth}".replace("\n\n", "\n"))
         if role == HEAD_ROLE:
             return head_text(row, is_edited=row.id in self._edited)
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{head_text(row, is_edited=row.id in self._edited)}: {short_title(row)}"
+            return one_line(f"{head_text(row, is_edited=row.id in self._edited)}: {short_title(row)}")
         return None
 
 
@@ -226,7 +227,7 @@ class QueueDelegate(QStyledItemDelegate):
         painter.drawText(first, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), head)
         painter.setPen(palette.color(QPalette.ColorRole.Text))
         second = QRect(inner.left(), inner.top() + line + 2, inner.width(), line)
-        title = metrics.elidedText(short_title(row), Qt.TextElideMode.ElideRight, inner.width())
+        title = metrics.elidedText(one_line(short_title(row)), Qt.TextElideMode.ElideRight, inner.width())
         painter.drawText(second, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), title)
         painter.restore()
 

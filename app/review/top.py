@@ -1,7 +1,8 @@
 """What stands above the queue: the filters, how far it has come, how sure it has become, why no questions come."""
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.plain import Label, set_tooltip
 from app.queue_reading import Reading
 from app.review.filters import FilterRow
 from app.review.looking import certainty_sentence, certainty_tip, progress_sentence
@@ -17,7 +18,7 @@ class QueueTop(QWidget):
         super().__init__(parent)
         self._session = session
         self.filters = FilterRow(self)
-        self.progress = QLabel(self)
+        self.progress = Label(self)
         self.progress.setAccessibleName(str(tr("How far the queue has come")))
         self.sure = Clipped(self, muted=True)
         self.note = Text(self, muted=True)
@@ -40,7 +41,7 @@ class QueueTop(QWidget):
         self.progress.setText(str(progress_sentence(reading.progress)))
         sure = reading.certainty
         self.sure.say("" if sure is None else certainty_sentence(sure))
-        self.sure.setToolTip("" if sure is None else f"{certainty_sentence(sure)}\n{certainty_tip(sure)}")
+        set_tooltip(self.sure, "" if sure is None else f"{certainty_sentence(sure)}\n{certainty_tip(sure)}")
 
     def say_questions(self, said: Sentence | None) -> None:
         self.note.say(said or "")

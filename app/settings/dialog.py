@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QLabel,
     QLineEdit,
     QScrollArea,
     QSpinBox,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.dialogs import Dialog
+from app.plain import Label, literal, set_tooltip
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
@@ -39,7 +39,7 @@ class SettingsDialog(Dialog):
         tabs.addTab(self._page("user"), str(tr("Yours")))
         if session.is_open:
             tabs.addTab(self._page("project"), str(tr("This project")))
-        self.problem = QLabel(self)
+        self.problem = Label(self)
         self.problem.setWordWrap(True)
         self.problem.setStyleSheet(f"color: {session.theme.scheme.bad};")
         self.problem.hide()
@@ -57,9 +57,9 @@ class SettingsDialog(Dialog):
                 continue
             value = self._session.settings[setting.key] if scope == "user" else project.setting(setting.key)  # type: ignore[union-attr]
             field, read = self._field(setting, value)
-            field.setToolTip(f"{setting.help}\n{setting.key}")
+            set_tooltip(field, f"{setting.help}\n{setting.key}")
             field.setEnabled(scope == "user" or self._session.can_edit)
-            form.addRow(str(tr("{title}", title=setting.title)), field)
+            form.addRow(literal(setting.title), field)
             self._fields[setting.key] = (
                 setting,
                 read(),

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QGridLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QGridLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from app.empty import EmptyState
+from app.plain import Label, set_tooltip
 from app.session import Scope, Session
 from errormap_core.measures.shares import shares_by_model
 from errormap_core.project.queries import counted_by, own_counts_by
@@ -27,8 +28,8 @@ class SignaturesPage(QWidget):
         super().__init__()
         self._session = session
         self._is_stale = True
-        self._title = QLabel(self)
-        self._note = QLabel(self)
+        self._title = Label(self)
+        self._note = Label(self)
         self._note.setForegroundRole(self._note.foregroundRole().PlaceholderText)
         self._note.setWordWrap(True)
         self._legend = QGridLayout()
@@ -38,7 +39,7 @@ class SignaturesPage(QWidget):
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.setMenuEnabled(False)
-        self.plot.setToolTip(str(tr("Click a category to select it")))
+        set_tooltip(self.plot, str(tr("Click a category to select it")))
         self.plot.scene().sigMouseClicked.connect(self._on_click)
         self._empty = EmptyState(self)
         chart = QWidget(self)
@@ -184,9 +185,8 @@ class SignaturesPage(QWidget):
         scheme = self._session.theme.scheme
         labels = []
         for place, model in enumerate(self.models):
-            label = QLabel(self)
+            label = Label(self)
             labels.append(label)
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setText(str(tr("{place}. ■ {model} (n = {n:,})", place=place + 1, model=model, n=counted[model])))
             label.setStyleSheet(f"color: {scheme.series[place % len(scheme.series)]};")
         widest = max((label.sizeHint().width() for label in labels), default=0)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
+from app.plain import Label, ListItem, set_tooltip
 from app.theme import HEADING, Theme
 from errormap_core.sentences import Sentence, tr
 
@@ -20,8 +21,8 @@ class StartPage(QWidget):
     ) -> None:
         super().__init__()
         self._theme = theme
-        self._title = QLabel(str(tr("ErrorMap Studio")), self)
-        self._text = QLabel(
+        self._title = Label(str(tr("ErrorMap Studio")), self)
+        self._text = Label(
             str(
                 tr(
                     "Benchmarks say when a model fails. Find out why: import results, let a local model diagnose every "
@@ -45,12 +46,12 @@ class StartPage(QWidget):
             buttons.addWidget(button)
             self._buttons.append(button)
         buttons.addStretch(1)
-        self._recent_title = QLabel(str(tr("Recent projects")), self)
+        self._recent_title = Label(str(tr("Recent projects")), self)
         self._recent = QListWidget(self)
         self._recent.setAccessibleName(str(tr("Recent projects")))
         self._recent.itemActivated.connect(self._on_activated)
         self._recent.setMaximumHeight(220)
-        self._hint = QLabel(str(tr("Or drop a CSV of results, or a project, anywhere in this window.")), self)
+        self._hint = Label(str(tr("Or drop a CSV of results, or a project, anywhere in this window.")), self)
         self._hint.setForegroundRole(self._hint.foregroundRole().PlaceholderText)
         column = QVBoxLayout()
         column.setSpacing(12)
@@ -77,9 +78,9 @@ class StartPage(QWidget):
     def show_recent(self, paths: list[Path]) -> None:
         self._recent.clear()
         for path in paths:
-            item = QListWidgetItem(f"{path.stem}    {path.parent}")
+            item = ListItem(f"{path.stem}    {path.parent}")
             item.setData(Qt.ItemDataRole.UserRole, path)
-            item.setToolTip(str(path))
+            set_tooltip(item, str(path))
             self._recent.addItem(item)
         self._recent.setVisible(bool(paths))
         self._recent_title.setVisible(bool(paths))

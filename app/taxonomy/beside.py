@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
+from app.plain import set_tooltip
 from app.session import Scope
 from errormap_core.project.queries import Totals
 from errormap_core.sentences import Sentence, tr
@@ -32,7 +33,7 @@ class Beside(QWidget):
         for key, scope, _ in BESIDE:
             button = QToolButton(self)
             button.setCheckable(True)
-            button.setToolTip(str(tr("Show these failures")))
+            set_tooltip(button, str(tr("Show these failures")))
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
             button.clicked.connect(lambda _=False, s=scope: self.chosen.emit(s))
             button.hide()

@@ -3,9 +3,10 @@
 import json
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QLabel, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFormLayout, QPlainTextEdit, QWidget
 
 from app.dialogs import Dialog
+from app.plain import Label
 from app.session import Session
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import AnnotateCategory, DescribeCategory
@@ -26,7 +27,7 @@ class DescribeDialog(Dialog):
         for field in (self.description, self.notes):
             field.setTabChangesFocus(True)
         self.notes.setPlaceholderText(str(tr("What belongs, what does not, examples: for annotators")))
-        self._words = QLabel(self)
+        self._words = Label(self)
         self._words.setForegroundRole(self._words.foregroundRole().PlaceholderText)
         self.description.textChanged.connect(self._count)
         self._count()
@@ -50,9 +51,8 @@ class DescribeDialog(Dialog):
         self.column.addLayout(form)
         self.add_buttons(tr("Save"), self._save)
 
-    def _said(self, text: str) -> QLabel:
-        label = QLabel(text, self)
-        label.setTextFormat(Qt.TextFormat.PlainText)
+    def _said(self, text: str) -> Label:
+        label = Label(text, self)
         label.setWordWrap(True)
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         return label

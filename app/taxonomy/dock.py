@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QMenu, QSplit
 
 from app.empty import EmptyState
 from app.icons import icon
+from app.plain import set_tooltip
 from app.session import Scope, Session
 from app.taxonomy.beside import Beside
 from app.taxonomy.describe_dialog import DescribeDialog
@@ -206,7 +207,7 @@ class TaxonomyDock(QWidget):
         self.hint.show()
 
     def _say_keys(self) -> None:
-        self._add.setToolTip(self._session.keys.hinted(tr("Add category"), "taxonomy.add"))
+        set_tooltip(self._add, self._session.keys.hinted(tr("Add category"), "taxonomy.add"))
 
     def _has_categories(self, tree: Tree) -> bool:
         return any(c.reserved is None for c in tree) or DRAFT in self.model.ids()

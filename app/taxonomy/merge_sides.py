@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QRadioButton,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.plain import Label, ListItem, literal, set_tooltip
 from app.review.parts import Clipped
 from app.session import Session
 from errormap_core.project.queries import common_titles, failure_rows, n_counted_in
@@ -46,7 +46,7 @@ class MergeSides(QScrollArea):
         self._ids: list[str] = []
         self._survivor = QButtonGroup(self)
         self.boxes: list[QCheckBox] = []
-        self.names: list[QLabel] = []
+        self.names: list[Label] = []
         self.titles: list[QListWidget] = []
         self._paths: list[str] = []
         self.counts: dict[str, int] = {}
@@ -86,7 +86,7 @@ class MergeSides(QScrollArea):
             key = keys[place] if place < len(keys) else ""
             box.setText(key)
             bracketed = f" ({key})" if key else ""
-            box.setToolTip(str(tr("{path}\nNot checked, it is left out{key}", path=path, key=bracketed)))
+            set_tooltip(box, str(tr("{path}\nNot checked, it is left out{key}", path=path, key=bracketed)))
 
     def _side(self, parent: QWidget, place: int, category_id: str, typical: Sequence[str]) -> QWidget:
         project = self._session.project
@@ -99,7 +99,6 @@ class MergeSides(QScrollArea):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         name = category.name if len(category.name) <= SHORT else category.name[: SHORT - 1] + "…"
-        name = name.replace("&", "&&")
         path = tree.path(category_id)
         if self._can_leave_out:
             box = QCheckBox(side)
@@ -115,8 +114,8 @@ class MergeSides(QScrollArea):
             self.boxes.append(box)
             self.names.append(label)
             self._paths.append(path)
-        radio = QRadioButton(str(tr("this one stays")) if self._can_leave_out else name, side)
-        radio.setToolTip(str(tr("{path}\nIts id survives", path=path)))
+        radio = QRadioButton(literal(tr("this one stays") if self._can_leave_out else name), side)
+        set_tooltip(radio, str(tr("{path}\nIts id survives", path=path)))
         radio.setAccessibleName(str(tr("“{name}” stays, the others go into it", name=category.name)))
         if not self._can_leave_out:
             radio.setFont(self._session.theme.font(semibold=True))
@@ -153,11 +152,11 @@ class MergeSides(QScrollArea):
             others = common_titles(project.reader, project.tree.subtree(category_id), limit=TYPICAL)
             found += [each for each in others if each[0] not in named][: TYPICAL - len(found)]
         for title, n, record_id in found:
-            item = QListWidgetItem(f"{title}  ×{n:,}" if n > 1 else title)
+            item = ListItem(f"{title}  ×{n:,}" if n > 1 else title)
             item.setData(Qt.ItemDataRole.UserRole, record_id)
             shown.addItem(item)
         if not found:
-            item = QListWidgetItem(str(tr("No failures yet")))
+            item = ListItem(str(tr("No failures yet")))
             item.setFlags(Qt.ItemFlag.NoItemFlags)
             shown.addItem(item)
         shown.currentItemChanged.connect(lambda item, _: self._choose(item))
@@ -217,9 +216,8 @@ class MergeSides(QScrollArea):
         return [item.data(Qt.ItemDataRole.UserRole) for item in firsts if item.data(Qt.ItemDataRole.UserRole)]
 
 
-def _words(text: str, parent: QWidget) -> QLabel:
-    label = QLabel(text, parent)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+def _words(text: str, parent: QWidget) -> Label:
+    label = Label(text, parent)
     label.setWordWrap(True)
     label.setAlignment(Qt.AlignmentFlag.AlignTop)
     return label

@@ -6,13 +6,13 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QRadioButton,
     QWidget,
 )
 
 from app.dialogs import Dialog
+from app.plain import Label
 from app.session import Session
 from app.taxonomy.merge_sides import MergeSides
 from errormap_core.errors import KnownError
@@ -56,7 +56,7 @@ class MergeView(Dialog):
         form.addRow(str(tr("&Description")), self.description)
         form.addRow(str(tr("Children with the same name")), choice)
         self._choice = choice
-        self.effect = QLabel(self)
+        self.effect = Label(self)
         self.effect.setWordWrap(True)
         self.effect.setAccessibleName(str(tr("What the merge touches")))
         n = len(category_ids)

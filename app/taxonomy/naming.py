@@ -7,7 +7,6 @@ from PySide6.QtGui import QKeyEvent, QKeySequence, QPalette, QValidator
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
-    QLabel,
     QLineEdit,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from app.commands import BY_ID
 from app.keys import KeyMap
+from app.plain import Label
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
 
@@ -52,9 +52,8 @@ class NameNote(QFrame):
         self.setAutoFillBackground(True)
         self.setFrameShape(QFrame.Shape.Box)
         self.setBackgroundRole(QPalette.ColorRole.ToolTipBase)
-        self.label = QLabel(self)
+        self.label = Label(self)
         self.label.setWordWrap(True)
-        self.label.setTextFormat(Qt.TextFormat.PlainText)
         self.button = QToolButton(self)
         self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the field must not lose the focus, which would close it
         self.button.clicked.connect(self.merge)

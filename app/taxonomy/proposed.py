@@ -12,6 +12,7 @@ from PySide6.QtGui import QFont, QIcon
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QToolButton, QTreeView, QVBoxLayout, QWidget
 
 from app.icons import icon
+from app.plain import one_line, set_tooltip, tooltip
 from app.queue_reading import Reading
 from app.session import Session
 from errormap_core.project.pending import ProposalRow
@@ -148,7 +149,7 @@ class ProposedModel(QAbstractItemModel):
         if row is None:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return (_title(row), f"{row.n_subtree:,}")[index.column()]
+            return (one_line(_title(row)), f"{row.n_subtree:,}")[index.column()]
         if role == PROPOSAL_ROLE:
             return row.id
         if role == Qt.ItemDataRole.DecorationRole and index.column() == NAME:
@@ -161,9 +162,9 @@ class ProposedModel(QAbstractItemModel):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.ToolTipRole:
             said = str(tr("{name}\nProposed; counts nowhere before it is accepted", name=_title(row)))
-            return f"{said}\n{row.description}" if row.description else said
+            return tooltip(f"{said}\n{row.description}" if row.description else said)
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return str(
+            return one_line(
                 trn("{name}, proposed, {n:,} failure", "{name}, proposed, {n:,} failures", row.n_subtree,
                     name=_title(row))
             )  # fmt: skip
@@ -201,7 +202,7 @@ class ProposedPanel(QWidget):
         self.is_known = False  # what waits has been read
         self.title = QToolButton(self)
         self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.title.setToolTip(str(tr("Fold them away, or show them; they are decided on the page Review")))
+        set_tooltip(self.title, str(tr("Fold them away, or show them; they are decided on the page Review")))
         self.model = ProposedModel(self)
         self.view = QTreeView(self)
         self.view.setModel(self.model)

@@ -18,6 +18,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent, QFocusEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
+from app.plain import one_line, tooltip
 from app.review.parts import keeps_ends
 from app.session import Session
 from errormap_core.project.queries import FailureRow, failure_rows
@@ -118,9 +119,9 @@ class MembersModel(QAbstractListModel):
             return None
         key = self._shown[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(key, index.row())
+            return one_line(self._text(key, index.row()))
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self._tip(key, index.row())
+            return tooltip(self._tip(key, index.row()))
         return key if role == KEY_ROLE else None
 
     def flags(self, index: Index) -> Qt.ItemFlag:

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QRadioButton,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.commands import BY_ID
+from app.plain import Label, set_tooltip
 from app.review.flow import FlowLayout
 from app.review.parts import Clipped, Text, keep_space, tab_after
 from app.session import Session
@@ -106,7 +106,7 @@ class PartColumn(QWidget):
         else:
             self.name.setText(part.name)
             self.name.setCursorPosition(0)
-            self.name.setToolTip(part.name)
+            set_tooltip(self.name, part.name)
             self.members.setAccessibleName(str(tr("Failures of the part “{name}”", name=part.name)))
             self.description.say(part.description)
             self.members.members.put(part.keys)
@@ -134,7 +134,7 @@ class PartColumn(QWidget):
         """Show the key that leaves the part out."""
         self.box.setText(key)
         bracketed = f" ({key})" if key else ""
-        self.box.setToolTip(str(tr("Not checked, the part stays where it is{key}", key=bracketed)))
+        set_tooltip(self.box, str(tr("Not checked, the part stays where it is{key}", key=bracketed)))
 
     def as_part(self) -> SplitPart:
         """The part as it is now."""
@@ -173,7 +173,7 @@ class SplitParts(QWidget):
         self._sides.addWidget(self.rest, 1)
         self.area.setWidget(inner)
         self._listen(self.rest)
-        self.hint = QLabel(str(tr("Move the selected:")), self)
+        self.hint = Label(str(tr("Move the selected:")), self)
         self.hint.setForegroundRole(self.hint.foregroundRole().PlaceholderText)
         self.buttons: dict[str, QPushButton] = {}
         row = FlowLayout(spacing=6)
@@ -196,7 +196,7 @@ class SplitParts(QWidget):
         stand = QWidget(self)
         where = QHBoxLayout(stand)
         where.setContentsMargins(0, 0, 0, 0)
-        where.addWidget(QLabel(str(tr("The parts stand")), stand))
+        where.addWidget(Label(str(tr("The parts stand")), stand))
         where.addWidget(self.beside)
         where.addWidget(self.below)
         row.addWidget(stand)
@@ -271,7 +271,7 @@ class SplitParts(QWidget):
         for key, button in self.buttons.items():
             command = BY_ID[f"review.{key}"]
             button.setText(names.titled(command.name, command.id))
-            button.setToolTip(names.tooltip(command))
+            set_tooltip(button, names.tooltip(command))
         self._enable()
 
     def show_brief(self, is_brief: bool) -> None:

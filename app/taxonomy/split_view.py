@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent, QShortcut
-from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app.commands import BY_ID
 from app.dialogs import Dialog
+from app.plain import Label
 from app.review.effects import Effects, effect_text
 from app.session import Session
 from app.taxonomy.split_members import Key
@@ -40,7 +41,7 @@ class SplitView(Dialog):
         self.filter.setAccessibleName(str(tr("Find among the failures and children")))
         self.parts = SplitParts(session, self, with_models=True)
         self.rest = self.parts.rest.members
-        self.effect = QLabel(self)
+        self.effect = Label(self)
         self.effect.setWordWrap(True)
         self.effect.setAccessibleName(str(tr("What the split touches")))
         self.column.addWidget(self.filter)

@@ -11,6 +11,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractItemModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QFont
 
+from app.plain import one_line, tooltip
 from app.records.list_model import RECORDS_MIME
 from errormap_core.errors import KnownError
 from errormap_core.measures.counts import subtree_counts
@@ -264,7 +265,9 @@ class TreeModel(QAbstractItemModel):
         count = self._counts.get(category.id, 0)
         column = index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return (category.name, f"{count:,}", f"{count / self._n_counted:.1%}" if self._n_counted else "")[column]
+            return (one_line(category.name), f"{count:,}", f"{count / self._n_counted:.1%}" if self._n_counted else "")[
+                column
+            ]
         if role == Qt.ItemDataRole.EditRole and column == NAME:
             return category.name
         if role == ID_ROLE:
@@ -280,14 +283,14 @@ class TreeModel(QAbstractItemModel):
             said = trn(
                 "{name}: {n:,} failure{share}", "{name}: {n:,} failures{share}", count, name=category.name, share=share
             )
-            return f"{said}\n{category.description}" if category.description else str(said)
+            return tooltip(f"{said}\n{category.description}" if category.description else said)
         if role == Qt.ItemDataRole.FontRole:
             font = QFont()
             font.setItalic(category.reserved is not None)
             font.setBold(category.id == self.marked)
             return font if category.reserved is not None or category.id == self.marked else None
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return str(tr("{name}, {count:,} failures", name=category.name, count=count))
+            return one_line(tr("{name}, {count:,} failures", name=category.name, count=count))
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -292,7 +292,7 @@ def test_trying_asks_for_the_selected_failure_and_shows_what_came(
     assert page.details.tried.text() == "", "it is the other model's"
     choose(page, "tiny.gguf")
     shown = page.details.tried.text()
-    assert "Day for &lt;b&gt;week&lt;/b&gt;" in shown, "what a model writes is no markup"
+    assert "Day for <b>week</b>" in shown, "what a model writes is no markup"
     assert "incorrect" in shown and "missing" in shown and "1,342" in shown
 
 
