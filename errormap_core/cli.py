@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import errormap_core
 from errormap_core.cli_arguments import ARGUMENTS
@@ -17,6 +17,8 @@ from errormap_core.project.store import Project
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr, trn
 from errormap_core.settings import UserSettings, setting
+from errormap_core.standard_streams import Told, prepare
+from errormap_core.visible_text import visible
 
 EXIT_DONE, EXIT_LOSSES, EXIT_WRONG, EXIT_STOPPED = 0, 1, 2, 3
 
@@ -462,8 +464,19 @@ COMMANDS: tuple[Command, ...] = (
 )  # fmt: skip
 
 
+ONLY_TELLING = frozenset(
+    ("proposals", "score", "models", "runs", "agreement", "check-judge", "prompts", "stats", "check", "history", "try")
+)
+"""The commands whose whole work is what they print: where that is lost, nothing was done."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="errormap-studio",
         description="From benchmark results to a curated atlas of why models fail, offline.",
         epilog=EPILOG,
@@ -497,7 +510,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
-    args = parser().parse_args(argv)
+    prepare()
+    try:
+        args = parser().parse_args(argv)
+    except SystemExit:
+        Told("stdout").flush()
+        raise
     reporter = Reporter(args.progress, as_json=args.json)
     settings = UserSettings()
     for problem in settings.problems:
@@ -505,14 +523,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with reporter.listening():
             code: int = args.run(Invocation(args, settings, reporter))
-            return code
+            return _after_telling(args, code, reporter)
     except KnownError as error:
         reporter.error(error)
         return EXIT_WRONG
     except (OSError, UnicodeError) as error:
-        if isinstance(error, BrokenPipeError):
-            sys.stderr.close()  # whoever read us has gone; nothing is left to be said
-            return EXIT_STOPPED
         where = getattr(error, "filename", None) or ""
         reason = getattr(error, "strerror", None) or error
         reporter.error(
@@ -526,6 +541,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         reporter.warn(tr("Stopped. The same command goes on where it was."))
         return EXIT_STOPPED
+
+
+def _after_telling(args: argparse.Namespace, code: int, reporter: Reporter) -> int:
+    """The exit code of the work, which stays where only the telling of it failed. A reader that had enough is no failure."""
+    lost = reporter.out.error
+    only_tells = args.command in ONLY_TELLING or getattr(args, "estimate", False)
+    if lost is None or (only_tells and reporter.out.is_abandoned):
+        return code
+    reporter.warn(
+        KnownError(
+            tr("What is printed here could not be written ({reason}).", reason=lost.strerror),
+            where=tr("standard output"),
+            fix=tr("Print it elsewhere.") if only_tells else tr("What the command did is kept."),
+        )
+    )
+    return EXIT_WRONG if only_tells else code
 
 
 if __name__ == "__main__":

@@ -133,10 +133,10 @@ def _shown(project: Project, name: str, record: str | None) -> dict[str, Any]:
 def _say(reporter: Reporter, numbers: dict[str, Any]) -> None:
     if numbers["record"] is None:
         reporter.say(tr("No failure is there to fill it in for. Its texts:"))
-        reporter.say(numbers["text"])
+        reporter.say_text(numbers["text"])
     for message in numbers["messages"]:
         reporter.say(f"--- {message['role']}")
-        reporter.say(message["content"])
+        reporter.say_text(message["content"])
     reporter.say("---")
     reporter.say(
         tr("{n:,} characters, about {tokens:,} tokens.", n=numbers["characters"], tokens=numbers["estimated_tokens"])

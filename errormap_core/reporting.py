@@ -6,7 +6,6 @@ the window is gone, however it died.
 """
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -17,7 +16,9 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from errormap_core.errors import KnownError
+from errormap_core.standard_streams import Told
 from errormap_core.tasks import Pace, Progress, Steering
+from errormap_core.visible_text import visible, visible_sentence
 
 _T = TypeVar("_T")
 
@@ -36,6 +37,7 @@ class Reporter:
         self._stage = ""
         self.last: dict[str, Progress] = {}
         self.steering = Steering()
+        self.out, self.err = Told("stdout"), Told("stderr")
 
     def cancelled(self) -> bool:
         return self._stop.is_set()
@@ -56,25 +58,35 @@ class Reporter:
     def say(self, text: object) -> None:
         """A line for people; nothing where machines read."""
         if self.progress != "json" and not self.as_json:
-            print(text, flush=True)
+            self.out.line(visible_sentence(text))
+
+    def say_text(self, text: str) -> None:
+        """A text for people that has lines of its own."""
+        if self.progress != "json" and not self.as_json:
+            self.out.line(visible(text, lines=True))
 
     def warn(self, text: object) -> None:
         if self.progress != "json":
-            print(text, file=sys.stderr, flush=True)
+            self.err.line(visible_sentence(text))
 
     def result(self, data: dict[str, Any]) -> None:
         """What came of the command, for machines."""
         if self.progress == "json":
-            print(json.dumps({"result": data}, ensure_ascii=False), flush=True)
+            self._to_window({"result": data})
         elif self.as_json:
-            print(json.dumps(data, ensure_ascii=False, indent=2), flush=True)
+            self.out.json(data, indent=2)
 
     def error(self, error: KnownError) -> None:
         if self.progress == "json":
-            print(json.dumps({"error": error.to_json()}, ensure_ascii=False), flush=True)
+            self._to_window({"error": error.to_json()})
         elif self.as_json:
-            print(json.dumps({"error": error.to_json()}, ensure_ascii=False, indent=2), flush=True)
-        print(error, file=sys.stderr, flush=True)
+            self.out.json({"error": error.to_json()}, indent=2)
+        self.err.line(visible_sentence(error))
+
+    def _to_window(self, data: dict[str, Any]) -> None:
+        self.out.json(data)
+        if self.out.error is not None:
+            self._stop.set()  # nobody listens any longer
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -99,7 +111,7 @@ class Reporter:
                 signal.signal(number, handler)
 
     def _watch_parent(self) -> None:
-        for line in sys.stdin:
+        for line in sys.stdin or ():
             match line.split():
                 case ["cancel"]:
                     self._stop.set()
@@ -115,20 +127,36 @@ class Reporter:
     def _show(self, progress: Progress) -> None:
         self.last[progress.stage] = progress
         if self.progress == "json":
-            print(progress.to_json_line(), flush=True)
+            self._to_window(progress.to_json())
             return
-        if self.progress == "none":
+        if self.progress == "none" or self.err.error is not None:
             return
+        try:
+            self._show_bar(progress)
+        except OSError as error:
+            self._drop_bar(error)
+
+    def _show_bar(self, progress: Progress) -> None:
         if progress.stage != self._stage or self._bar is None:
             self._close_bar()
             self._stage = progress.stage
             self._pace = Pace()
-            self._bar = tqdm(total=progress.total, desc=progress.stage, file=sys.stderr, unit="", leave=True)
+            self._bar = tqdm(total=progress.total, desc=visible(progress.stage), file=sys.stderr, unit="", leave=True)
         self._bar.total = progress.total
-        self._bar.set_postfix_str(str(progress.note), refresh=False)
+        self._bar.set_postfix_str(visible(progress.note), refresh=False)
         self._bar.update(progress.done - self._bar.n)
 
     def _close_bar(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            try:
+                self._bar.close()
+            except OSError as error:
+                self._drop_bar(error)
+            self._bar = None
+
+    def _drop_bar(self, error: OSError) -> None:
+        """No bar any longer: where it was drawn nothing can be written."""
+        self.err.give_up(error)
+        if self._bar is not None:
+            self._bar.disable = True  # else it would draw itself once more at its end
             self._bar = None

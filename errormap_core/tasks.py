@@ -5,7 +5,6 @@ process and reads the same Progress as JSON lines. Resuming is a query for what 
 """
 
 import bisect
-import json
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -72,10 +71,9 @@ class Progress:
     note: Sentence | str = ""
     counts: dict[str, Any] = field(default_factory=dict)
 
-    def to_json_line(self) -> str:
-        data = {"progress": {"stage": self.stage, "done": self.done, "total": self.total,
+    def to_json(self) -> dict[str, Any]:
+        return {"progress": {"stage": self.stage, "done": self.done, "total": self.total,
                              "note": str(self.note), "counts": self.counts}}  # fmt: skip
-        return json.dumps(data, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Progress":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
+from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence
 
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -37,15 +38,21 @@ def visible(text: object, *, lines: bool = False) -> str:
 
 
 def visible_sentence(said: object) -> str:
-    """What is told, with line ends of its own and none out of the values that are filled in."""
-    if isinstance(said, Sentence):
-        return visible(str(Sentence(said.template, _visible_values(said.values), said.plural)), lines=True)
-    return visible(said, lines=True)
+    """What is told. A sentence keeps the line ends of its own, and has none out of the values that are filled in."""
+    match said:
+        case Sentence():
+            return visible(str(Sentence(said.template, _visible_values(said.values), said.plural)), lines=True)
+        case KnownError():
+            what, where, fix = (visible_sentence(part) for part in (said.what, said.where, said.fix))
+            return f"{f'{where}: ' if where else ''}{what} {fix}".strip()
+        case _:
+            return visible(said)
 
 
-def visible_json(data: Any, *, indent: int | None = None) -> str:
+def visible_json(data: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
     """`data` as JSON in which no such character stands as itself."""
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False, indent=indent))
+    text = json.dumps(data, ensure_ascii=ascii_only, indent=indent)
+    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _visible_values(values: Mapping[str, Any]) -> dict[str, Any]:
