@@ -29,6 +29,7 @@ from app.tasks.runner import Job
 from app.taxonomy.dock import TaxonomyDock
 from app.theme import Theme
 from errormap_core.errors import KnownError
+from errormap_core.measures.how import LOOKED_AT, coverage_sentence, how_lines, looked_at_sentence
 from errormap_core.project.pending import any_undecided
 from errormap_core.project.queries import Totals
 from errormap_core.sentences import Sentence, tr, trn
@@ -351,9 +352,13 @@ class Window(QMainWindow):
         said = trn("{n:,} failure", "{n:,} failures", numbers.n_failures)
         waiting = numbers.states["waiting"]
         rest = f" · {tr('{n:,} wait for the judge', n=waiting)}" if waiting else ""
-        coverage = "" if numbers.coverage is None else f" · {tr('coverage {c:.1%}', c=numbers.coverage)}"
+        coverage = ""
+        if numbers.coverage is not None:
+            n, looked_at = numbers.n_counted, looked_at_sentence(numbers.n_counted, numbers.n_looked_at)
+            coverage = f" · {tr('coverage {c:.1%} of {n:,}', c=numbers.coverage, n=n)} · {looked_at}"
         self._saved.setText(f"{tr('Saved')} · {said}{rest}{coverage}")
-        set_tooltip(self._saved, self._saved.text())
+        how = (tr("{said}.", said=coverage_sentence(numbers)), *how_lines(numbers), LOOKED_AT)
+        set_tooltip(self._saved, "\n".join(map(str, (self._saved.text(), *how))))
 
     def _on_jobs(self, _: Job) -> None:
         self.task_strip.show_jobs(self.session.tasks.running())

@@ -191,6 +191,7 @@ def _run(call: Invocation) -> int:
     with call.project(create=True) as project:
         refuse_unknown_datasets(project, thresholds, files, dataset=call.args.dataset)
         actor = call.actor(project)
+        machine = project.machine("errormap-studio run")  # what it accepts, no person has read
         jobs.choose(project, chosen, actor=actor)
         steps: list[tuple[str, Callable[[], jobs.Outcome]]] = [
             (
@@ -211,7 +212,7 @@ def _run(call: Invocation) -> int:
                 lambda: engine_jobs.judge_job(project, call.reporter, settings=call.settings, **_judging(call.args)),
             ),
             ("propose", lambda: jobs.propose_job(project, call.reporter, settings=call.settings)),
-            ("accept", lambda: jobs.accept_job(project, call.reporter, actor=actor, proposal_ids=None)),
+            ("accept", lambda: jobs.accept_job(project, call.reporter, actor=machine, proposal_ids=None)),
             ("export", lambda: jobs.export_job(project, call.args.output, call.reporter)),
         ]
         for name, step in steps:
@@ -250,12 +251,19 @@ def _stats(call: Invocation) -> int:
     for row in numbers["datasets"]:
         say(tr("dataset {name}: threshold {threshold:g}, {n_failures:,} of {n_records:,} failed", **row))
     for row in numbers["models"]:
-        say(tr("model {name}: {n_failures:,} of {n_records:,} failed", **row))
+        say(
+            tr(
+                "model {name}: {n_failures:,} of {n_records:,} failed; {counted:,} counted, {looked_at:,} of them looked at "
+                "one by one",
+                **row,
+            )
+        )
     for row in numbers["categories"]:
         share = "" if row["share"] is None else f"{row['share']:6.1%}"
-        say(f"  {row['failures']:>9,}  {share}  {row['path']}")
-    coverage = numbers["coverage"]
-    say(tr("coverage {c}", c="–" if coverage is None else f"{coverage:.1%}"))
+        looked_at = tr("{k:,} looked at one by one", k=row["looked_at"])
+        say(f"  {row['failures']:>9,}  {share}  {row['path']}  ({looked_at})")
+    for line in numbers.pop("said"):
+        say(line)
     say(trn("{n:,} proposal waits for a decision", "{n:,} proposals wait for a decision", numbers["pending_proposals"]))
     call.reporter.result(numbers)
     return EXIT_DONE

@@ -63,7 +63,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {"choices": ("embedding", "judge", "both"), "help": "nearest words, the judge's scores, or both; kept as the project's setting"},
     ),
     "retry": (("--retry",), {"action": "store_true", "help": "also the records that failed before"}),
-    "again": (("--again",), {"action": "store_true", "help": "also the failures that another judge has analysed"}),
+    "again": (("--again",), {"action": "store_true", "help": "also the failures that another judge has analysed or a person has placed"}),
     "gold": (("--gold",), {"metavar": "DIR", "help": "folder with taxonomy.json and analyses.jsonl (docs/gold.md)"}),
     "prompt": (("--prompt",), {"metavar": "NAME", "help": "the prompt: full, quick, or one of the project's own (default: as the project says)"}),
     "tried": (("--record",), {"dest": "tried", "metavar": "ID", "help": "the failure (default: the first that waits)"}),

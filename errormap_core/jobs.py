@@ -249,9 +249,12 @@ def export_job(
 def stats(project: Project) -> dict[str, Any]:
     """Numbers of a project as JSON can hold them."""
     from errormap_core.measures.counts import subtree_counts
+    from errormap_core.measures.how import coverage_sentence, how_lines
 
     totals = queries.totals(project.db)
     counts = subtree_counts(project.tree, queries.own_counts(project.db))
+    looked_at = subtree_counts(project.tree, totals.looked_at)
+    counted_of, looked_at_of = (read(project.db, "model") for read in (queries.counted_by, queries.looked_at_by))
     pending = pending_proposals(project.db)
     return {
         "project": str(project.path),
@@ -262,15 +265,27 @@ def stats(project: Project) -> dict[str, Any]:
         "counted": totals.n_counted,
         "unplaced": totals.n_unplaced,
         "coverage": totals.coverage,
+        "looked_at": totals.n_looked_at,
+        "placed_by": dict(totals.placed_by),
+        "diagnosed_by": {**totals.diagnosed_by, "nobody": totals.n_counted - sum(totals.diagnosed_by.values())},
+        "said": [str(coverage_sentence(totals)), *map(str, how_lines(totals))],
         "pending_proposals": len(pending),
         "datasets": [dataclasses.asdict(row) for row in queries.datasets(project.db)],
-        "models": [dataclasses.asdict(row) for row in queries.models(project.db)],
+        "models": [
+            {
+                **dataclasses.asdict(row),
+                "counted": counted_of.get(row.name, 0),
+                "looked_at": looked_at_of.get(row.name, 0),
+            }
+            for row in queries.models(project.db)
+        ],
         "categories": [
             {
                 "id": category.id,
                 "path": project.tree.path(category.id),
                 "failures": counts[category.id],
                 "share": counts[category.id] / totals.n_counted if totals.n_counted else None,
+                "looked_at": looked_at[category.id],
             }
             for category in project.tree
         ],

@@ -80,12 +80,12 @@ class JudgeDialog(Dialog):
         )
         self.retry.setVisible(bool(failed))
         self.retry.setChecked(bool(failed) and not self._n_waiting)
-        done = numbers.states["analysed"] + numbers.states["no_error"]
+        done = numbers.n_counted
         self.again = QCheckBox(
             str(
                 trn(
-                    "Also the {n:,} failure that &others analysed; the analyses stay beside each other",
-                    "Also the {n:,} failures that &others analysed; the analyses stay beside each other",
+                    "Also the {n:,} failure that &others analysed or placed; analyses stay beside each other",
+                    "Also the {n:,} failures that &others analysed or placed; analyses stay beside each other",
                     done,
                 )
             ),

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTex
 from app.records.list_model import STATE_NAMES
 from errormap_core.judge.evidence import Span, find_evidence
 from errormap_core.judge.shortening import Shortening
+from errormap_core.measures.how import PLACED
 from errormap_core.project.queries import AnalysisRow, RecordDetail
 from errormap_core.sentences import Sentence, tr, trn
 
@@ -132,12 +133,13 @@ class RecordDocument:
         self._block(space=2)
         state = tr("Passed") if detail.state is None else STATE_NAMES[detail.state]
         said = tr(
-            "{verb} with {score:g} (threshold {threshold:g}) · {state} · {category}",
+            "{verb} with {score:g} (threshold {threshold:g}) · {state} · {category}{how}",
             verb=verb,
             score=detail.score,
             threshold=detail.threshold,
             state=state,
             category=category,
+            how="" if detail.placed_by is None else tr(", {how}", how=PLACED[detail.placed_by]),
         )
         self._insert(str(said), colour=self._colours.muted)
         reason = detail.mark_reason or (detail.engine_reason if detail.state == "engine_failed" else "")

@@ -6,6 +6,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QPersistentModelIndex, Qt
 
 from app.plain import one_line, tooltip
+from errormap_core.measures.how import how_of
 from errormap_core.project.queries import FailureRow, failure_rows
 from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr
@@ -22,6 +23,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 STATE_NAMES: dict[str, Sentence] = {
     "analysed": tr("Analysed"),
+    "placed": tr("Placed by hand, not diagnosed"),
     "no_error": tr("No error found"),
     "waiting": tr("Waiting for the judge"),
     "engine_failed": tr("Judge failed"),
@@ -123,7 +125,8 @@ class FailureListModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return one_line(self._text(failure, name))
         if role == Qt.ItemDataRole.ToolTipRole and name == "title":
-            return tooltip(failure.error_summary or failure.reason or STATE_NAMES[failure.state])
+            said = failure.error_summary or failure.reason or str(STATE_NAMES[failure.state])
+            return tooltip(f"{said}\n{how_of(failure.placed_by, failure.diagnosed_by)}")
         return None
 
     def _text(self, failure: FailureRow, name: str) -> str:

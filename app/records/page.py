@@ -394,7 +394,7 @@ class RecordsPage(QWidget):
             return
 
         def assign(category_id: str) -> None:
-            self._session.apply(AssignFailures(record_ids=ids, category_id=category_id))
+            self._session.apply(AssignFailures(record_ids=ids, category_id=category_id, confirms=len(ids) == 1))
 
         PlaceDialog(project.tree, n=len(ids), place=assign, parent=self).open()
 

@@ -148,7 +148,7 @@ class RecordPane(QWidget):
         self.detail = detail
         n = len(evidence_spans(detail))
         self._evidence.setText(str(trn("{n:,} quote found", "{n:,} quotes found", n)) if detail.analysis else "")
-        waits = detail.state in ("waiting", "engine_failed")
+        waits = detail.state in ("waiting", "engine_failed", "placed")
         self.now_button.setVisible(waits and self._session.can_edit)
         self._layers.setCurrentIndex(1)
 

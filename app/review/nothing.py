@@ -44,7 +44,7 @@ def say_why(empty: EmptyState, numbers: Totals, *, deck: Deck, filters: FilterRo
             ),
             doing(tr("Import…"), "file.import"),
         )
-    elif not numbers.states["analysed"]:
+    elif not numbers.states["analysed"] and numbers.states["waiting"]:
         n = numbers.states["waiting"]
         empty.say(
             trn("{n:,} failure waits for a diagnosis.", "{n:,} failures wait for a diagnosis.", n),

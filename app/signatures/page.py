@@ -10,8 +10,9 @@ from PySide6.QtWidgets import QGridLayout, QStackedLayout, QVBoxLayout, QWidget
 from app.empty import EmptyState
 from app.plain import Label, set_tooltip
 from app.session import Scope, Session
+from errormap_core.measures.how import LOOKED_AT, looked_at_sentence
 from errormap_core.measures.shares import shares_by_model
-from errormap_core.project.queries import counted_by, own_counts_by
+from errormap_core.project.queries import counted_by, looked_at_by, own_counts_by
 from errormap_core.sentences import tr, trn
 
 MOST_BARS = 25
@@ -116,6 +117,7 @@ class SignaturesPage(QWidget):
         self._title.setText(name)
         self._title.setFont(self._session.theme.font(size=1.1, semibold=True))
         n_failures = sum(counted.values())
+        looked_at = looked_at_by(project.reader, "model")
         hidden = len(ids) - len(shown)
         rest = trn(
             " · {n:,} category is not shown (no failures, or too many)",
@@ -124,10 +126,15 @@ class SignaturesPage(QWidget):
         )
         self._note.setText(
             str(
-                tr("Share of each model's counted failures, n = {n:,}{rest}", n=n_failures, rest=rest if hidden else "")
+                tr(
+                    "Share of each model's failures that are placed or diagnosed (n); {looked_at}{rest}",
+                    looked_at=looked_at_sentence(n_failures, sum(looked_at.values())),
+                    rest=rest if hidden else "",
+                )
             )
         )
-        self._draw(counted)
+        set_tooltip(self._note, LOOKED_AT)
+        self._draw(counted, looked_at)
         self._layers.setCurrentIndex(1)
 
     def _on_click(self, event: Any) -> None:
@@ -146,7 +153,7 @@ class SignaturesPage(QWidget):
         if do is not None:
             do("view.review")
 
-    def _draw(self, counted: dict[str, int]) -> None:
+    def _draw(self, counted: dict[str, int], looked_at: dict[str, int]) -> None:
         project = self._session.project
         assert project is not None
         scheme = self._session.theme.scheme
@@ -175,9 +182,9 @@ class SignaturesPage(QWidget):
         top = float(np.nanmax(self.shares)) * 100 if self.shares.size else 1.0
         self.plot.setXRange(0, top * 1.05, padding=0)
         self.plot.setYRange(-0.6, max(n - 0.4, 5.6), padding=0)
-        self._draw_legend(counted)
+        self._draw_legend(counted, looked_at)
 
-    def _draw_legend(self, counted: dict[str, int]) -> None:
+    def _draw_legend(self, counted: dict[str, int], looked_at: dict[str, int]) -> None:
         while (item := self._legend.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -187,7 +194,10 @@ class SignaturesPage(QWidget):
         for place, model in enumerate(self.models):
             label = Label(self)
             labels.append(label)
-            label.setText(str(tr("{place}. ■ {model} (n = {n:,})", place=place + 1, model=model, n=counted[model])))
+            values = {"model": model, "n": counted[model], "k": looked_at.get(model, 0)}
+            label.setText(
+                str(tr("{place}. ■ {model} (n = {n:,}, {k:,} looked at one by one)", place=place + 1, **values))
+            )
             label.setStyleSheet(f"color: {scheme.series[place % len(scheme.series)]};")
         widest = max((label.sizeHint().width() for label in labels), default=0)
         columns = 2 if 2 * widest + self._legend.horizontalSpacing() <= self.plot.width() else 1

@@ -10,6 +10,7 @@ from errormap_core.sentences import Sentence, tr
 
 BESIDE: tuple[tuple[str, Scope, Sentence], ...] = (
     ("unplaced", Scope(unplaced=True), tr("Not placed yet")),
+    ("placed", Scope(state="placed"), tr("Placed by hand, not diagnosed")),
     ("waiting", Scope(state="waiting"), tr("Waiting for the judge")),
     ("engine_failed", Scope(state="engine_failed"), tr("Judge failed")),
     ("no_error", Scope(state="no_error"), tr("No error found")),

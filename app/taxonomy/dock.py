@@ -164,7 +164,7 @@ class TaxonomyDock(QWidget):
 
     def _show_counts(self, numbers: Totals | None, own: dict[str, int]) -> None:
         self._numbers = numbers
-        self.model.show_counts(own, 0 if numbers is None else numbers.n_counted)
+        self.model.show_counts(own, *((0, {}) if numbers is None else (numbers.n_counted, numbers.looked_at)))
         self.beside.show_totals(numbers)
         self._hint(numbers)
 

@@ -15,8 +15,9 @@ from app.plain import one_line, tooltip
 from app.records.list_model import RECORDS_MIME
 from errormap_core.errors import KnownError
 from errormap_core.measures.counts import subtree_counts
+from errormap_core.measures.how import looked_at_sentence
 from errormap_core.project.store import Project
-from errormap_core.sentences import tr, trn
+from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.category_operations import moves_to
 from errormap_core.taxonomy.edits import Change, Edit
 from errormap_core.taxonomy.operations import (
@@ -59,6 +60,7 @@ class TreeModel(QAbstractItemModel):
         self._by_handle: dict[int, str] = {}
         self._counts: dict[str, int] = {}
         self._n_counted = 0
+        self._looked_at: dict[str, int] = {}
         self._draft_index: int | None = None
         self._draft_name = ""
         self.marked: str | None = None
@@ -76,7 +78,7 @@ class TreeModel(QAbstractItemModel):
             for category in project.tree:
                 self._children.setdefault(category.parent_id, []).append(category.id)
                 self._parents[category.id] = category.parent_id
-        self._counts, self._n_counted = {}, 0
+        self._counts, self._n_counted, self._looked_at = {}, 0, {}
         self.endResetModel()
 
     def follow(self, change: Change) -> None:
@@ -190,11 +192,12 @@ class TreeModel(QAbstractItemModel):
 
     # Counts
 
-    def show_counts(self, own: Mapping[str, int], n_counted: int) -> None:
+    def show_counts(self, own: Mapping[str, int], n_counted: int, looked_at: Mapping[str, int]) -> None:
         """Show these counts, of each category itself and of all; repaints the rows whose numbers moved."""
         tree = self._tree()
         before, n_before = self._counts, self._n_counted
         self._counts, self._n_counted = subtree_counts(tree, own) if tree is not None else {}, n_counted
+        self._looked_at = subtree_counts(tree, looked_at) if tree is not None else {}
         for category_id in self._parents:
             if n_before != self._n_counted or before.get(category_id) != self._counts.get(category_id):
                 self.dataChanged.emit(self.index_of(category_id, COUNT), self.index_of(category_id, SHARE))
@@ -279,11 +282,14 @@ class TreeModel(QAbstractItemModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and column != NAME:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.ToolTipRole:
-            share = f" ({count / self._n_counted:.1%})" if self._n_counted else ""
+            share: Sentence | str = ""
+            if self._n_counted:
+                share = tr(" ({share:.1%} of {n:,} counted)", share=count / self._n_counted, n=self._n_counted)
             said = trn(
                 "{name}: {n:,} failure{share}", "{name}: {n:,} failures{share}", count, name=category.name, share=share
             )
-            return tooltip(f"{said}\n{category.description}" if category.description else said)
+            looked_at = looked_at_sentence(count, self._looked_at.get(category.id, 0))
+            return tooltip("\n".join(filter(None, (str(said), str(looked_at) if count else "", category.description))))
         if role == Qt.ItemDataRole.FontRole:
             font = QFont()
             font.setItalic(category.reserved is not None)
@@ -364,7 +370,7 @@ class TreeModel(QAbstractItemModel):
         target = self.id_at(parent)
         if data.hasFormat(RECORDS_MIME) and target is not None:
             ids = json.loads(bytes(data.data(RECORDS_MIME).data()))
-            self._apply(AssignFailures(record_ids=tuple(ids), category_id=target))
+            self._apply(AssignFailures(record_ids=tuple(ids), category_id=target, confirms=len(ids) == 1))
             return False  # the change redraws; the view must not take rows away itself
         if action == Qt.DropAction.CopyAction:
             return False  # the view opens the merge view

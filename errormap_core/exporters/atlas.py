@@ -78,7 +78,9 @@ def _document(project: Project, *, examples: int, history: bool) -> dict[str, An
             }
     else:
         document |= {k: imported[k] for k in ("totals", "datasets", "models", "imported") if k in imported}
-    document["categories"] = _categories(project, totals.n_counted, live=live, examples=examples)
+    document["categories"] = _categories(
+        project, totals.n_counted, own_looked_at=totals.looked_at, live=live, examples=examples
+    )
     document["redirects"] = [
         {"id": c.id, "name": c.name, "reason": c.retired, "to": c.redirect_to} for c in project.tree.retired()
     ]
@@ -89,7 +91,7 @@ def _document(project: Project, *, examples: int, history: bool) -> dict[str, An
 
 
 def _numbers(project: Project, totals: queries.Totals) -> dict[str, Any]:
-    counted = queries.counted_by(project.db, "model")
+    counted, looked_at = queries.counted_by(project.db, "model"), queries.looked_at_by(project.db, "model")
     return {
         "totals": {
             "records": totals.n_records,
@@ -97,6 +99,9 @@ def _numbers(project: Project, totals: queries.Totals) -> dict[str, Any]:
             "counted": totals.n_counted,
             "unplaced": totals.n_unplaced,
             "coverage": None if totals.coverage is None else round(totals.coverage, SHARE_DIGITS),
+            "looked_at": totals.n_looked_at,
+            "placed_by": dict(totals.placed_by),
+            "diagnosed_by": dict(totals.diagnosed_by),
             "states": dict(totals.states),
         },
         "datasets": [
@@ -104,15 +109,23 @@ def _numbers(project: Project, totals: queries.Totals) -> dict[str, Any]:
             for d in queries.datasets(project.db)
         ],
         "models": [
-            {"name": m.name, "records": m.n_records, "failures": m.n_failures, "counted": counted.get(m.name, 0)}
+            {
+                "name": m.name,
+                "records": m.n_records,
+                "failures": m.n_failures,
+                "counted": counted.get(m.name, 0),
+                "looked_at": looked_at.get(m.name, 0),
+            }
             for m in queries.models(project.db)
         ],
     }
 
 
-def _categories(project: Project, n_counted: int, *, live: bool, examples: int) -> list[dict[str, Any]]:
+def _categories(
+    project: Project, n_counted: int, *, own_looked_at: Mapping[str, int], live: bool, examples: int
+) -> list[dict[str, Any]]:
     own = queries.own_counts(project.db)
-    below = subtree_counts(project.tree, own)
+    below, looked_at = subtree_counts(project.tree, own), subtree_counts(project.tree, own_looked_at)
     by = {what: queries.own_counts_by(project.db, what) for what in ("model", "dataset")}
     found = []
     for category in project.tree:
@@ -124,6 +137,7 @@ def _categories(project: Project, n_counted: int, *, live: bool, examples: int) 
                 "own": own.get(category.id, 0),
                 "subtree": count,
                 "share": round(count / n_counted, SHARE_DIGITS) if n_counted else None,
+                "looked_at": looked_at[category.id],
                 "by_model": _summed(project, category.id, by["model"]),
                 "by_dataset": _summed(project, category.id, by["dataset"]),
             }

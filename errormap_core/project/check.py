@@ -21,8 +21,9 @@ from errormap_core.taxonomy.tree import name_key
 PEOPLES = ("decision", "assignment", "record_mark", "record_note", "chosen_threshold", "category", "log")
 
 _DERIVED = (
-    "SELECT record_id, state, analysis_id FROM failure ORDER BY record_id",
+    "SELECT * FROM failure ORDER BY record_id",
     "SELECT id, counted FROM assignment ORDER BY id",
+    "SELECT key, of_table, seq, how FROM row_step ORDER BY of_table, key, seq",
 )
 
 COMPARED = (
@@ -34,7 +35,7 @@ COMPARED = (
     "SELECT * FROM chosen_threshold ORDER BY dataset",
     "SELECT * FROM choice ORDER BY key",
     "SELECT * FROM analysis ORDER BY id",
-    "SELECT record_id, state, analysis_id FROM failure ORDER BY record_id",
+    "SELECT * FROM failure ORDER BY record_id",
 )
 """What a replay must give again; the integer keys of assignments may differ."""
 
@@ -87,7 +88,7 @@ def _derived(project: Project, folder: Path) -> Iterator[Sentence]:
     copy_of(project, path)
     with Project.open(path) as copy:
         with copy.writing() as db:
-            counting.refresh(db)
+            counting.make_again(db)
         for sql in _DERIVED:
             old, new = project.db.execute(sql).fetchall(), copy.db.execute(sql).fetchall()
             n = len({row[0] for row in set(old) ^ set(new)})
@@ -208,4 +209,4 @@ def _take_people_out(copy: Project) -> None:
             if row is not None:
                 db.table("choice").insert(row)
         add_reserved(db)
-        counting.refresh(db)
+        counting.make_again(db)

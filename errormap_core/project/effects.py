@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlite_utils import Database
 
-from errormap_core.project.queries import own_counts
+from errormap_core.project.queries import COUNTED, IN_TREE, own_counts, quoted
 from errormap_core.taxonomy.draft import Draft
 from errormap_core.taxonomy.edits import BulkRows, BulkUpdate, Edit
 from errormap_core.taxonomy.tree import Tree
@@ -46,7 +46,7 @@ def counts_around(db: Database, draft: Draft) -> tuple[Counter[str], Counter[str
 def tell_other(db: Database, tree: Tree, draft: Draft, counts: tuple[Counter[str], Counter[str]]) -> None:
     """Say in the draft's effect what is in Other and below it, by the counts before and after."""
     before, after = counts
-    sql = "SELECT count(*) FROM failure WHERE state IN ('analysed', 'no_error')"
+    sql = f"SELECT count(*) FROM failure WHERE state IN ({quoted(COUNTED)})"
     draft.effect.n_total = db.execute(sql).fetchone()[0]
     draft.effect.other_before = sum(before[category] for category in below_other(tree))
     draft.effect.other_after = sum(after[category] for category in below_other(draft.tree))
@@ -97,10 +97,10 @@ def _counted_after(db: Database, draft: Draft, by_hand: str) -> Counter[str]:
             best[record_id] = (weight, category_id)
     counts: Counter[str] = Counter()
     for record_id, (weight, category_id) in best.items():
-        if records.get(record_id) == "analysed" or (weight[0] and records.get(record_id) in _MADE_ANALYSED):
+        if records.get(record_id) in IN_TREE or (weight[0] and records.get(record_id) in _BROUGHT_IN):
             counts[category_id] += 1
     return counts
 
 
-_MADE_ANALYSED = ("waiting", "engine_failed", "no_error")
-"""States of failures that count as analysed once a person places them."""
+_BROUGHT_IN = ("waiting", "engine_failed", "no_error")
+"""States of failures that are in the tree once a person places them."""

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from errormap_core.errors import KnownError, Locked
 from errormap_core.ids import now
+from errormap_core.project import counting
 from errormap_core.project.sampling import register_functions
 from errormap_core.project.schema import APPLICATION_ID, migrations
 from errormap_core.sentences import tr
@@ -113,7 +114,7 @@ def migrate(db: Database, path: Path, *, read_only: bool) -> Path | None:
                 where=str(path),
                 fix=tr("Open it with that version; nothing was changed."),
             )
-        if applied == known:
+        if applied == known and not counting.is_owed(db):
             return None
         if read_only:
             raise KnownError(
@@ -124,12 +125,13 @@ def migrate(db: Database, path: Path, *, read_only: bool) -> Path | None:
         backup = None
         db.execute("BEGIN IMMEDIATE")  # where another program holds the lock, no backup is made of what is not changed
         db.execute("ROLLBACK")
-        if applied:
+        if applied and applied != known:
             stamp = now().replace(":", "").replace("-", "").replace(".", "")
             backup = path.with_name(f"{path.name}.backup-{applied[-1].split('_')[0]}-{stamp}")
             with contextlib.closing(sqlite3.connect(backup)) as copy:
                 db.conn.backup(copy)
         migrations.apply(db)
+        counting.pay_owed(db)
         return backup
 
 

@@ -37,7 +37,7 @@ _OF_ANY_STATE = """NOT EXISTS (
     AND (:retry OR NOT EXISTS (
     SELECT 1 FROM judge_error e WHERE e.record_id = r.id AND e.run_id = :run AND e.record_hash = r.content_hash))"""
 
-_NOT_BY_THIS_RUN = f"f.state IN ('waiting', 'engine_failed', 'no_error', 'analysed') AND {_OF_ANY_STATE}"
+_NOT_BY_THIS_RUN = f"f.state IN ('waiting', 'engine_failed', 'no_error', 'analysed', 'placed') AND {_OF_ANY_STATE}"
 
 _OTHERS = """
     SELECT o.model, o.output_text FROM record r JOIN dataset d ON d.name = r.dataset
@@ -67,7 +67,8 @@ def failures_to_analyse(
 
     Those that wait are taken, and those on which only other runs failed; with `retry` also those on
     which this run failed; with `again` every sampled failure that this run has not analysed, whoever
-    else has. With `only`, just these failures are taken that this run has not analysed, sampled or not, disputed
+    else has, and those that a person placed and nobody diagnosed: these wait for no judge.
+    With `only`, just these failures are taken that this run has not analysed, sampled or not, disputed
     or not.
     """
     which = _OF_ANY_STATE if only is not None else _NOT_BY_THIS_RUN if again else _ONLY_WAITING

@@ -46,6 +46,17 @@ def stacks(db: Database) -> UndoStacks:
     return found
 
 
+def standing(db: Database) -> dict[str, bool]:
+    """Whether each entry of the log stands: none that stands took it back (a redo takes back an undo)."""
+    stands: dict[str, bool] = {}
+    taken_back: set[str] = set()
+    for entry_id, undo_of in db.execute("SELECT id, undo_of FROM log ORDER BY seq DESC"):
+        stands[entry_id] = entry_id not in taken_back
+        if undo_of is not None and stands[entry_id]:
+            taken_back.add(undo_of)
+    return stands
+
+
 def last_seq(db: Database) -> int:
     return int(db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
 

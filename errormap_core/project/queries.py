@@ -2,20 +2,35 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
+from errormap_core.project import log
 from errormap_core.sentences import Sentence, tr
 
-STATES = ("analysed", "no_error", "waiting", "engine_failed", "disputed", "excluded", "not_sampled")
+STATES = ("analysed", "placed", "no_error", "waiting", "engine_failed", "disputed", "excluded", "not_sampled")
+
+IN_TREE = ("analysed", "placed")
+"""States in which a failure can be in a category and counts there."""
+
+COUNTED = (*IN_TREE, "no_error")
+"""States that shares and coverage are over: sampled failures that are placed or diagnosed."""
+
+PLACED_BY = ("person", "person_bulk", "proposal", "machine")
+DIAGNOSED_BY = ("person", "imported", "judge")
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Numbers of a whole project. Shares and coverage are of `n_counted` (None where that is 0)."""
+    """Numbers of a whole project. Shares and coverage are of `n_counted` (None where that is 0).
+
+    Of the counted failures: `placed_by` and `diagnosed_by` say how many got their place and their diagnosis in each way
+    (PLACED_BY, DIAGNOSED_BY), `n_looked_at` how many a person looked at one by one, `looked_at` the same by category, not
+    below it (counting.py states what each is).
+    """
 
     n_records: int
     n_failures: int
@@ -23,16 +38,20 @@ class Totals:
     n_placed: int
     n_other: int
     n_hard: int
+    placed_by: Mapping[str, int] = field(default_factory=dict)
+    diagnosed_by: Mapping[str, int] = field(default_factory=dict)
+    n_looked_at: int = 0
+    looked_at: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n_counted(self) -> int:
-        """Sampled failures with a finished analysis: analysed, and those found to hold no error."""
-        return self.states["analysed"] + self.states["no_error"]
+        """Sampled failures that are placed or diagnosed; those found to hold no error among them."""
+        return sum(self.states[state] for state in COUNTED)
 
     @property
     def n_unplaced(self) -> int:
         """Analysed failures that no category holds yet."""
-        return self.states["analysed"] - self.n_placed
+        return sum(self.states[state] for state in IN_TREE) - self.n_placed
 
     @property
     def coverage(self) -> float | None:
@@ -42,8 +61,18 @@ class Totals:
 
 def totals(db: Database) -> Totals:
     """Totals as they stand now."""
-    states = dict.fromkeys(STATES, 0)
-    states.update(db.execute("SELECT state, count(*) FROM failure GROUP BY state").fetchall())
+    states, placed_by, diagnosed_by = (dict.fromkeys(names, 0) for names in (STATES, PLACED_BY, DIAGNOSED_BY))
+    n_looked_at = 0
+    sql = """SELECT state, placed_by, diagnosed_by, looked_at, count(*) FROM failure
+        GROUP BY state, placed_by, diagnosed_by, looked_at"""
+    for state, placed_how, diagnosed_how, is_looked_at, n in db.execute(sql):
+        states[state] += n
+        if state in COUNTED:
+            n_looked_at += n * is_looked_at
+            if placed_how is not None:
+                placed_by[placed_how] += n
+            if diagnosed_how is not None:
+                diagnosed_by[diagnosed_how] += n
     n_records = db.execute("SELECT count(*) FROM record").fetchone()[0]
     placed = {None: 0, "other": 0, "hard": 0}
     sql = """WITH RECURSIVE top (id, kind) AS (
@@ -59,12 +88,23 @@ def totals(db: Database) -> Totals:
         n_placed=sum(placed.values()),
         n_other=placed["other"],
         n_hard=placed["hard"],
+        placed_by=placed_by,
+        diagnosed_by=diagnosed_by,
+        n_looked_at=n_looked_at,
+        looked_at=own_looked_at(db),
     )
 
 
 def own_counts(db: Database) -> dict[str, int]:
     """Counted failures on each category itself, not below it; categories without any are left out."""
     sql = "SELECT category_id, sum(counted) FROM assignment GROUP BY category_id HAVING sum(counted) > 0"
+    return dict(db.execute(sql).fetchall())
+
+
+def own_looked_at(db: Database) -> dict[str, int]:
+    """Counted failures on each category itself that a person looked at one by one; categories without any are left out."""
+    sql = """SELECT a.category_id, count(*) FROM failure f JOIN assignment a ON a.record_id = f.record_id AND a.counted = 1
+        WHERE f.looked_at = 1 GROUP BY a.category_id"""
     return dict(db.execute(sql).fetchall())
 
 
@@ -79,9 +119,21 @@ def own_counts_by(db: Database, what: Literal["model", "dataset"]) -> dict[str, 
 
 
 def counted_by(db: Database, what: Literal["model", "dataset"]) -> dict[str, int]:
-    """Counted failures (analysed, and no error found) of each model or dataset: what shares are of."""
-    sql = f"""SELECT {what}, sum(state IN ('analysed', 'no_error')) FROM failure GROUP BY {what} ORDER BY {what}"""
+    """Counted failures (placed, analysed, and no error found) of each model or dataset: what shares are of."""
+    sql = f"""SELECT {what}, sum(state IN ({quoted(COUNTED)})) FROM failure GROUP BY {what} ORDER BY {what}"""
     return dict(db.execute(sql).fetchall())
+
+
+def looked_at_by(db: Database, what: Literal["model", "dataset"]) -> dict[str, int]:
+    """How many of each model's or dataset's counted failures a person looked at one by one."""
+    sql = f"""SELECT {what}, sum(looked_at = 1 AND state IN ({quoted(COUNTED)})) FROM failure
+        GROUP BY {what} ORDER BY {what}"""
+    return dict(db.execute(sql).fetchall())
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Names of states as SQL lists them."""
+    return ", ".join(f"'{name}'" for name in names)
 
 
 def failure_ids(
@@ -106,7 +158,7 @@ def failure_ids(
         values.append(json.dumps(list(category_ids)))
     if unplaced:
         where.append(
-            """f.state = 'analysed'
+            f"""f.state IN ({quoted(IN_TREE)})
             AND NOT EXISTS (SELECT 1 FROM assignment x WHERE x.record_id = f.record_id AND x.counted = 1)"""
         )
     for column, value in (("state", state), ("model", model), ("dataset", dataset)):
@@ -156,6 +208,9 @@ class FailureRow:
     category_id: str | None
     output_text: str
     reason: str
+    placed_by: str | None = None
+    diagnosed_by: str | None = None
+    looked_at: int = 0
 
 
 def failure_rows(db: Database, record_ids: Sequence[str]) -> dict[str, FailureRow]:
@@ -164,7 +219,7 @@ def failure_rows(db: Database, record_ids: Sequence[str]) -> dict[str, FailureRo
             coalesce(a.error_title, ''), coalesce(a.error_summary, ''), x.category_id, r.output_text,
             CASE WHEN f.state IN ('excluded', 'disputed') THEN m.reason WHEN f.state = 'engine_failed' THEN
                 (SELECT e.reason FROM judge_error e WHERE e.record_id = f.record_id ORDER BY e.id DESC LIMIT 1)
-                ELSE '' END
+                ELSE '' END, f.placed_by, f.diagnosed_by, f.looked_at
         FROM failure f JOIN record r ON r.id = f.record_id LEFT JOIN analysis a ON a.id = f.analysis_id
         LEFT JOIN assignment x ON x.record_id = f.record_id AND x.counted = 1
         LEFT JOIN record_mark m ON m.record_id = f.record_id
@@ -228,6 +283,9 @@ class RecordDetail:
     analyses: list[AnalysisRow]
     assignments: list[AssignmentRow]
     correct_predictions: list[tuple[str, str]]
+    placed_by: str | None = None
+    diagnosed_by: str | None = None
+    looked_at: bool = False
 
     @property
     def analysis(self) -> AnalysisRow | None:
@@ -240,6 +298,7 @@ def record_detail(db: Database, record_id: str) -> RecordDetail:
     rows = list(
         db.query(
             """SELECT r.*, coalesce(c.threshold, d.default_threshold) AS threshold, f.state, f.analysis_id,
+                f.placed_by, f.diagnosed_by, coalesce(f.looked_at, 0) AS looked_at,
                 coalesce(m.reason, '') AS mark_reason, coalesce(n.text, '') AS note,
                 coalesce((SELECT e.reason FROM judge_error e WHERE e.record_id = r.id ORDER BY e.id DESC LIMIT 1), '')
                     AS engine_reason
@@ -255,7 +314,8 @@ def record_detail(db: Database, record_id: str) -> RecordDetail:
     return RecordDetail(
         **{k: row[k] for k in ("id", "dataset", "model", "example_id", "attempt", "score", "threshold", "input_text")},
         **{k: row[k] for k in ("output_text", "correct_answer", "source_file", "source_line", "state", "mark_reason")},
-        **{k: row[k] for k in ("note", "engine_reason")},
+        **{k: row[k] for k in ("note", "engine_reason", "placed_by", "diagnosed_by")},
+        looked_at=bool(row["looked_at"]),
         messages=None if row["messages"] is None else json.loads(row["messages"]),
         metrics=json.loads(row["metrics"]),
         extra=json.loads(row["extra"]),
@@ -354,7 +414,7 @@ def history(db: Database, *, limit: int | None = None) -> list[HistoryRow]:
     """Steps, the latest first."""
     sql = """SELECT l.seq, l.id, l.kind, l.summary, s.name, s.initials, l.at, l.undo_of, l.reason
         FROM log l JOIN source s ON s.id = l.actor ORDER BY l.seq DESC LIMIT ?"""
-    stands = _standing(db)
+    stands = log.standing(db)
     found = []
     for seq, entry_id, kind, summary, actor, initials, at, undo_of, reason in db.execute(
         sql, [-1 if limit is None else limit]
@@ -363,14 +423,3 @@ def history(db: Database, *, limit: int | None = None) -> list[HistoryRow]:
         is_undone = not stands[entry_id]
         found.append(HistoryRow(seq, entry_id, kind, said, actor, initials, at, undo_of, is_undone, reason))
     return found
-
-
-def _standing(db: Database) -> dict[str, bool]:
-    """Whether each entry of the log stands: none that stands took it back (a redo takes back an undo)."""
-    stands: dict[str, bool] = {}
-    taken_back: set[str] = set()
-    for entry_id, undo_of in db.execute("SELECT id, undo_of FROM log ORDER BY seq DESC"):
-        stands[entry_id] = entry_id not in taken_back
-        if undo_of is not None and stands[entry_id]:
-            taken_back.add(undo_of)
-    return stands

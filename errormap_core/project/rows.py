@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
-from errormap_core.project import counting
+from errormap_core.project import counting, row_steps
 from errormap_core.project.facts import read_row
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.edits import KEY_COLUMNS, AnyEdit, BulkRows, BulkUpdate, Edit
@@ -15,8 +16,8 @@ from errormap_core.taxonomy.edits import KEY_COLUMNS, AnyEdit, BulkRows, BulkUpd
 _RECOUNT_ALL = ("sampling.", "models.", "judge.current_run")
 
 
-def write_edits(db: Database, edits: Iterable[AnyEdit]) -> None:
-    """Write edits in order, then derive what counts for all that they touch.
+def write_edits(db: Database, edits: Iterable[AnyEdit], *, entry: Mapping[str, Any]) -> None:
+    """Write edits in order, then derive what counts for all that they touch. `entry` is the row of their step in the log.
 
     Raises KnownError where a row is not as an edit found it: someone worked on it since.
     """
@@ -32,6 +33,7 @@ def write_edits(db: Database, edits: Iterable[AnyEdit]) -> None:
                     _write_rows(db, edit)
     except sqlite3.IntegrityError as error:
         raise _worked_on_since() from error
+    row_steps.follow(db, entry, edits)
     _recount(db, edits)
 
 
@@ -85,9 +87,11 @@ def _write_rows(db: Database, edit: BulkRows) -> None:
 
 
 def _recount(db: Database, edits: tuple[AnyEdit, ...]) -> None:
-    """Derive again what counts. Moving assignments between categories changes nothing of it."""
+    """Derive again what counts. Moving assignments between categories changes how their failures got there, and nothing else."""
     records: set[str] = set()
     placed_by_runs: set[str] = set()
+    moved: set[int] = set()
+    gone, back = row_steps.merged_in(edits)
     datasets: set[str] = set()
     for edit in edits:
         match edit:
@@ -105,9 +109,13 @@ def _recount(db: Database, edits: tuple[AnyEdit, ...]) -> None:
             case BulkRows(table="assignment"):
                 is_by_run = not counting.any_annotator(db, set(edit.column("source_id")))
                 (placed_by_runs if is_by_run else records).update(edit.column("record_id"))
+            case BulkUpdate(table="assignment") if edit.before not in gone and edit.after not in back:
+                moved.update(edit.ids)
     for dataset in sorted(datasets):
         counting.refresh(db, dataset=dataset)
     if records:
         counting.refresh(db, record_ids=sorted(records))
     if placed_by_runs - records:
         counting.recount(db, sorted(placed_by_runs - records))
+    if moved:
+        counting.recount_moved(db, sorted(moved))

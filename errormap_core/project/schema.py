@@ -3,7 +3,7 @@
 Two kinds of rows (design: Foundation 1). What machines make is append-only: source, run, dataset,
 model, record, analysis (by a run), judge_error, embedding, proposal, proposal_member, run_proposal.
 What people decide changes only by operations: category, assignment, decision, record_mark,
-record_note, chosen_threshold, choice, analysis (by an annotator). `failure` and
+record_note, chosen_threshold, choice, analysis (by an annotator). `failure`, `row_step` and
 `assignment.counted` are derived from both (project/counting.py) and can be made again at any time.
 
 A migration is never changed once it has been in a release; a new one is added below the last.
@@ -26,6 +26,15 @@ def v001_first(db: Database) -> None:
     for statement in _V001:
         db.execute(statement)
     add_reserved(db)
+
+
+OWED = "derived_rows_owed"
+"""Key of the table meta: a migration emptied what is derived, and it has not been made again yet (counting.pay_owed)."""
+
+
+def owe_derived(db: Database) -> None:
+    """Have what is derived made again behind the migrations, by the rules of then: those of now may be for other tables."""
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, '1')", [OWED])
 
 
 def add_reserved(db: Database) -> None:
@@ -72,6 +81,32 @@ def v003_more_verdicts(db: Database) -> None:
     db.execute("DROP TABLE decision")
     db.execute("ALTER TABLE decision_new RENAME TO decision")
     db.execute("CREATE INDEX decision_category ON decision(category_id)")
+
+
+@migrations()
+def v004_how_places_came(db: Database) -> None:
+    """How a failure got its place and who diagnosed it, and 'placed' as a state of its own."""
+    db.execute("DROP TABLE failure")
+    db.execute(
+        """CREATE TABLE failure (
+        record_id TEXT PRIMARY KEY REFERENCES record(id), dataset TEXT NOT NULL, model TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('not_sampled', 'waiting', 'engine_failed', 'no_error',
+            'placed', 'analysed', 'excluded', 'disputed')),
+        analysis_id TEXT REFERENCES analysis(id) DEFERRABLE INITIALLY DEFERRED,
+        placed_by TEXT CHECK (placed_by IN ('person', 'person_bulk', 'proposal', 'machine')),
+        diagnosed_by TEXT CHECK (diagnosed_by IN ('judge', 'person', 'imported')),
+        looked_at INTEGER NOT NULL DEFAULT 0 CHECK (looked_at IN (0, 1))) STRICT, WITHOUT ROWID"""
+    )
+    db.execute("CREATE INDEX failure_state ON failure(state, dataset, model)")
+    db.execute("CREATE INDEX failure_how ON failure(state, placed_by, diagnosed_by, looked_at)")
+    # Derived: which steps of the log decided a row of `of_table`, and how (project/row_steps.py).
+    db.execute(
+        """CREATE TABLE row_step (
+        of_table TEXT NOT NULL, key ANY NOT NULL, seq INTEGER NOT NULL, how TEXT NOT NULL,
+        PRIMARY KEY (of_table, key, seq)) STRICT, WITHOUT ROWID"""
+    )
+    db.execute("CREATE INDEX row_step_seq ON row_step(seq)")
+    owe_derived(db)
 
 
 _V001 = (

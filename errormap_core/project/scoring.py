@@ -57,8 +57,8 @@ def analyses_by_source(db: Database, record_ids: Sequence[str]) -> list[SourceAn
 
 
 def analysed(db: Database, record_ids: Sequence[str]) -> set[str]:
-    """Those of these records that count as analysed failures now, and so can stand in the tree."""
-    sql = "SELECT record_id FROM failure WHERE state = 'analysed' AND record_id IN (SELECT value FROM json_each(?))"
+    """Those of these records that are placed or analysed failures now, and so can stand in the tree."""
+    sql = "SELECT record_id FROM failure WHERE state IN ('analysed', 'placed') AND record_id IN (SELECT value FROM json_each(?))"
     return {row[0] for row in db.execute(sql, [json.dumps(list(record_ids))])}
 
 

@@ -390,7 +390,6 @@ class Project:
             raise
 
     def _write(self, *, edits: tuple[AnyEdit, ...], summary: Sentence, **entry: Any) -> Change:
-        write_edits(self.db, edits)
         head = self.db.execute("SELECT id, counter FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         row = {
             "id": new_id(),
@@ -405,6 +404,7 @@ class Project:
         names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
         cursor = self.db.execute(f"INSERT INTO log ({names}) VALUES ({places})", row)
         assert cursor.lastrowid is not None
+        write_edits(self.db, edits, entry={"undo_of": None, **row, "seq": cursor.lastrowid})
         change = Change(
             seq=cursor.lastrowid,
             entry_id=row["id"],

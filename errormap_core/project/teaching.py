@@ -186,8 +186,9 @@ def why_placed(name: str, share: float, n_taught: int) -> Sentence:
 
 
 def analysed_ids(db: Database) -> list[str]:
-    """Ids of the failures that are analysed, ordered."""
-    return [row[0] for row in db.execute("SELECT record_id FROM failure WHERE state = 'analysed' ORDER BY record_id")]
+    """Ids of the failures that are analysed or placed, ordered."""
+    sql = "SELECT record_id FROM failure WHERE state IN ('analysed', 'placed') ORDER BY record_id"
+    return [row[0] for row in db.execute(sql)]
 
 
 def add_question(db: Database, proposal_id: str, arguments: Mapping[str, Any]) -> None:

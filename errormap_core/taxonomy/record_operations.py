@@ -34,7 +34,11 @@ def checked_records(draft: Draft, record_ids: Sequence[str]) -> list[str]:
 @operation
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignFailures:
-    """Place failures in a category, as the actor's own word; replaces the actor's primary assignment."""
+    """Place failures in a category, as the actor's own word; replaces the actor's primary assignment.
+
+    Those that the actor placed there already stay as they are; with `confirms` they are placed anew, so that it is kept how
+    the actor came to look at them last.
+    """
 
     kind: ClassVar[str] = "failure.assign"
     version: ClassVar[int] = 1
@@ -42,6 +46,7 @@ class AssignFailures:
     category_id: str
     is_primary: bool = True
     confidence: float | None = None
+    confirms: bool = False
 
     def plan(self, draft: Draft) -> Sentence:
         category = draft.tree.live(self.category_id)
@@ -49,6 +54,8 @@ class AssignFailures:
         mine = draft.facts.assignments(wanted, source_id=draft.actor)
         stale = [row for row in mine if row[3] == category.id or (self.is_primary and row[4])]
         same = {row[1] for row in mine if row[3] == category.id and row[4] == int(self.is_primary)}
+        if self.confirms:
+            same = set()
         wanted = [r for r in wanted if r not in same]
         draft.unassign(row for row in stale if row[1] not in same)
         draft.assign(

@@ -261,7 +261,7 @@ def _question(proposal: ProposalFacts, tree: Tree, facts: StandingFacts) -> Stan
     record_id = proposal.arguments["record_id"]
     if facts.is_placed_by_person(record_id):
         return Standing((tr("Somebody placed this failure meanwhile."),), None)
-    if facts.failure_state(record_id) != "analysed":
+    if facts.failure_state(record_id) not in ("analysed", "placed"):
         return Standing((tr("This is no failure that counts any more."),), None)
     candidates: dict[str, dict[str, Any]] = {}
     for candidate in proposal.arguments["candidates"]:

@@ -81,7 +81,7 @@ def test_shares_make_room_for_names_where_text_is_large(accepted: Window, qtbot:
     window.theme.apply("light", 2.0)
     window.resizeDocks([window.left], [240], Qt.Orientation.Horizontal)
     qtbot.waitUntil(lambda: view.isColumnHidden(SHARE))
-    assert "(25.0%)" in window.tree.index_of(find(window, "Reading")).data(Qt.ItemDataRole.ToolTipRole)
+    assert "(25.0% of 24 counted)" in window.tree.index_of(find(window, "Reading")).data(Qt.ItemDataRole.ToolTipRole)
     window.theme.apply("light", 1.0)
     qtbot.waitUntil(lambda: not view.isColumnHidden(SHARE))
 

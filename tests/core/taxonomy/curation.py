@@ -103,7 +103,10 @@ def build(choices: Choices, kind: str, numbers: list[int], texts: list[str], nam
             )
         case "assign":
             return AssignFailures(
-                record_ids=choices.records(a), category_id=choices.category(b), is_primary=bool(c % 4)
+                record_ids=choices.records(a),
+                category_id=choices.category(b),
+                is_primary=bool(c % 4),
+                confirms=bool(c % 3),
             )
         case "unassign":
             category_id = choices.category(a)
