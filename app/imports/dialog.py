@@ -6,18 +6,17 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QPlainTextEdit,
     QRadioButton,
-    QSpinBox,
     QTableWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from app.dialogs import Dialog
+from app.fields import DecimalField, WholeField
 from app.plain import Label, TableItem
 from app.session import Session
 from errormap_core.errors import KnownError
@@ -57,11 +56,11 @@ class ImportDialog(Dialog):
         self.replace = QCheckBox(
             str(tr("&Replace records that are there with other content (their analyses become outdated)")), self
         )
-        self.ratio = QDoubleSpinBox(self)
+        self.ratio = DecimalField(self)
         self.ratio.setRange(0.0, 1.0)
         self.ratio.setSingleStep(0.05)
         self.ratio.setDecimals(6)
-        self.seed = QSpinBox(self)
+        self.seed = WholeField(self)
         self.seed.setRange(0, MOST_SEED)
         project = session.project
         if project is not None:

@@ -5,17 +5,15 @@ from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QWidget,
 )
 
+from app.fields import ChoiceField, DecimalField, WholeField
 from app.files import ask_open
 from app.plain import Label, set_tooltip, words
 from app.session import Session
@@ -77,11 +75,11 @@ class Advanced(QWidget):
         self.engines = self._spin("judge.engines", settings["judge.engines"])
         self.context = self._spin("judge.context", project.setting("judge.context"))
         self.context.setSingleStep(512)
-        self.template = QComboBox(self)
+        self.template = ChoiceField(self)
         self.template.setEditable(True)
-        self.template.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.template.setInsertPolicy(ChoiceField.InsertPolicy.NoInsert)
         self.template.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.template.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.template.setSizeAdjustPolicy(ChoiceField.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.template.setMinimumContentsLength(13)
         self.template.setAccessibleName(str(tr("Chat template")))
         set_tooltip(self.template, setting("judge.template").help)
@@ -92,7 +90,7 @@ class Advanced(QWidget):
         self.file.clicked.connect(self._choose_template)
         self.thinking = self._spin("judge.thinking", project.setting("judge.thinking"))
         self.seed = self._spin("judge.seed", project.setting("judge.seed"))
-        self.temperature = QDoubleSpinBox(self)
+        self.temperature = DecimalField(self)
         self.temperature.setRange(0.0, 2.0)
         self.temperature.setSingleStep(0.1)
         self.temperature.setDecimals(3)
@@ -149,17 +147,17 @@ class Advanced(QWidget):
         form.addRow(words(title), field)
         field.setAccessibleName(str(title).replace("&", ""))
 
-    def _spin(self, key: str, value: int) -> QSpinBox:
+    def _spin(self, key: str, value: int) -> WholeField:
         known = setting(key)
-        spin = QSpinBox(self)
+        spin = WholeField(self)
         spin.setRange(int(known.minimum or 0), int(known.maximum or 1_000_000))
         spin.setValue(value)
         set_tooltip(spin, known.help)
         spin.valueChanged.connect(lambda _: self.changed.emit())
         return spin
 
-    def _combo(self, key: str, entries: Sequence[tuple[str, Sentence]], value: str) -> QComboBox:
-        combo = QComboBox(self)
+    def _combo(self, key: str, entries: Sequence[tuple[str, Sentence]], value: str) -> ChoiceField:
+        combo = ChoiceField(self)
         for data, text in entries:
             combo.addItem(str(text), data)
         combo.setCurrentIndex(combo.findData(value))

@@ -7,19 +7,18 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.dialogs import Dialog
+from app.fields import ChoiceField, WholeField
 from app.files import ask_open
 from app.judging.advanced import Advanced
 from app.judging.estimating import Estimator, how_it_runs, how_it_was_found
@@ -70,7 +69,7 @@ class JudgeDialog(Dialog):
         self.choose = QPushButton(str(tr("&Choose…")), self)
         self.choose.clicked.connect(self._choose)
         self.prompt = self._make_prompts()
-        self.limit = QSpinBox(self)
+        self.limit = WholeField(self)
         self.limit.setRange(0, 10_000_000)
         self.limit.setSpecialValueText(str(tr("all")))
         self.limit.setGroupSeparatorShown(True)
@@ -161,18 +160,18 @@ class JudgeDialog(Dialog):
         label.setWordWrap(True)
         return label
 
-    def _spin(self, key: str, value: int) -> QSpinBox:
+    def _spin(self, key: str, value: int) -> WholeField:
         known = setting(key)
-        spin = QSpinBox(self)
+        spin = WholeField(self)
         spin.setRange(int(known.minimum or 0), int(known.maximum or 1_000_000))
         spin.setValue(value)
         set_tooltip(spin, known.help)
         return spin
 
-    def _make_prompts(self) -> QComboBox:
+    def _make_prompts(self) -> ChoiceField:
         project = self._session.project
         assert project is not None
-        combo = QComboBox(self)
+        combo = ChoiceField(self)
         combo.setAccessibleName(str(tr("Prompt")))
         set_tooltip(combo, str(tr("What the judge is told; the page of prompts shows and changes them (G, P)")))
         for listed in listed_prompts(project):

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QWidget
 
 from app.dialogs import Dialog
+from app.fields import ChoiceField
 from app.plain import Label
 from app.records.document import VERDICTS
 from errormap_core.judge.analysis import MAX_SUMMARY, MAX_TITLE
@@ -20,7 +21,7 @@ class AnalysisDialog(Dialog):
         super().__init__(tr("Write an analysis"), parent)
         self._detail, self._write = detail, write
         before = detail.analysis
-        self.verdict = QComboBox(self)
+        self.verdict = ChoiceField(self)
         for key, name in VERDICTS.items():
             self.verdict.addItem(str(name), key)
         self.title = QLineEdit(self)

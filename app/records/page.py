@@ -7,7 +7,6 @@ from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, Qt, QTim
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
+from app.fields import ChoiceField
 from app.plain import Label, ask_text, one_line
 from app.records.analysis_dialog import AnalysisDialog
 from app.records.list_model import STATE_NAMES, FailureListModel
@@ -50,7 +50,7 @@ class RecordsPage(QWidget):
         self.search = QLineEdit(self)
         self.search.setAccessibleName(str(tr("Search the failures")))
         self.search.setClearButtonEnabled(True)
-        self.by_model = QComboBox(self)
+        self.by_model = ChoiceField(self)
         self.by_model.setAccessibleName(str(tr("Model")))
         self.table = QTableView(self)
         self.table.setModel(self.model)
@@ -68,7 +68,7 @@ class RecordsPage(QWidget):
         self.table.customContextMenuRequested.connect(self._show_menu)
         self._empty = EmptyState(self)
         self._count = Label(self)
-        self.by_model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.by_model.setSizeAdjustPolicy(ChoiceField.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.by_model.setMinimumContentsLength(16)
         self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         said = QHBoxLayout()

@@ -13,9 +13,10 @@ from PySide6.QtGui import (
     QTextLength,
     QTextTableFormat,
 )
-from PySide6.QtWidgets import QComboBox, QDialogButtonBox, QPushButton, QTabWidget, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QPushButton, QTabWidget, QWidget
 
 from app.dialogs import Dialog
+from app.fields import ChoiceField
 from app.plain import Label, PlainView, set_tooltip
 from app.session import Session
 from app.theme import SPACE
@@ -33,7 +34,7 @@ class WhyDialog(Dialog):
         self._session = session
         self._analyses = sorted(detail.analyses, key=lambda analysis: not analysis.counts)
         self.shown: Explanation | None = None
-        self.choice = QComboBox(self)
+        self.choice = ChoiceField(self)
         self.choice.setAccessibleName(str(tr("Analysis")))
         for analysis in self._analyses:
             self.choice.addItem(_name(analysis))

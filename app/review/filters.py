@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QWidget
 
+from app.fields import ChoiceField
 from app.plain import literal, set_tooltip
 from app.review.deck import KIND_NAMES, STATE_NAMES, Filter
 from app.review.flow import FlowLayout
@@ -23,7 +24,7 @@ AGES: tuple[tuple[int, Sentence], ...] = ((0, tr("Any age")), (1, tr("Last 24 ho
 SHORT = 24
 
 
-class FilterBox(QComboBox):
+class FilterBox(ChoiceField):
     """`closed`: its list was open, and something was chosen or not. Keys that change it while it is shut leave it the focus."""
 
     closed = Signal()

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
+from app.fields import ChoiceField
 from app.review.parts import Card, examples, tab_after
 from app.session import Session
 from app.taxonomy.merge_sides import MergeSides
@@ -27,10 +28,10 @@ class MergeCard(Card):
         self._before.hide()
         self.sides = MergeSides(session, self, can_leave_out=True)
         self.sides.setMinimumHeight(180)
-        self.name = QComboBox(self)
+        self.name = ChoiceField(self)
         self.name.setEditable(True)
         self.name.setAccessibleName(str(tr("Name that survives")))
-        self.name.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.name.setSizeAdjustPolicy(ChoiceField.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         form = QFormLayout()
         form.addRow(str(tr("Name after it")), self.name)
         column = QVBoxLayout(self)

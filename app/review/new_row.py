@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 
+from app.fields import ChoiceField
 from app.review.parts import keep_space
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.tree import Tree
@@ -42,9 +43,9 @@ class NewRow(QWidget):
         self.name.setPlaceholderText(str(tr("Name of the new category, about five words")))
         self.name.setAccessibleName(str(tr("Name of the new category")))
         self.name.textEdited.connect(lambda _: self.edited.emit())
-        self.place = QComboBox(self)
+        self.place = ChoiceField(self)
         self.place.setAccessibleName(str(tr("Where the new category stands")))
-        self.place.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.place.setSizeAdjustPolicy(ChoiceField.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.place.setMinimumContentsLength(14)
         self.place.activated.connect(lambda _: self.edited.emit())
         add = QPushButton(str(tr("Place there  ⏎")), self)

@@ -6,17 +6,15 @@ from typing import Any
 
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
     QScrollArea,
-    QSpinBox,
     QTabWidget,
     QWidget,
 )
 
 from app.dialogs import Dialog
+from app.fields import ChoiceField, DecimalField, WholeField
 from app.plain import Label, literal, set_tooltip
 from app.session import Session
 from errormap_core.errors import KnownError
@@ -74,19 +72,19 @@ class SettingsDialog(Dialog):
     def _field(self, setting: Setting, value: Any) -> tuple[QWidget, Callable[[], Any]]:
         match setting.kind:
             case "int":
-                spin = QSpinBox(self)
+                spin = WholeField(self)
                 spin.setRange(int(setting.minimum or 0), int(setting.maximum or MOST))
                 spin.setValue(value)
                 return spin, spin.value
             case "float":
-                number = QDoubleSpinBox(self)
+                number = DecimalField(self)
                 number.setDecimals(6)
                 number.setSingleStep(0.05)
                 number.setRange(setting.minimum or 0.0, setting.maximum if setting.maximum is not None else 1e9)
                 number.setValue(value)
                 return number, number.value
             case "choice":
-                combo = QComboBox(self)
+                combo = ChoiceField(self)
                 combo.addItems(list(setting.choices))
                 combo.setCurrentText(value)
                 return combo, combo.currentText

@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QLocale, QTimer
 from PySide6.QtWidgets import QApplication
 
 from app import errors
+from app.fields import NUMBERS
 from app.session import Session
 from app.theme import Theme
 from app.window import Window
@@ -15,6 +16,7 @@ from errormap_core.settings import UserSettings
 
 def make_window(app: QApplication, settings: UserSettings | None = None) -> Window:
     """The window with its session and theme, not shown yet."""
+    QLocale.setDefault(NUMBERS)  # every sentence has a decimal point, so Qt's own texts have one too
     settings = settings or UserSettings()
     theme = Theme(app)
     session = Session(settings, theme)

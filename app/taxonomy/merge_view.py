@@ -3,7 +3,6 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QPlainTextEdit,
@@ -12,6 +11,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.dialogs import Dialog
+from app.fields import ChoiceField
 from app.plain import Label
 from app.session import Session
 from app.taxonomy.merge_sides import MergeSides
@@ -35,7 +35,7 @@ class MergeView(Dialog):
         self.sides = MergeSides(session, self)
         self.sides.show_categories(category_ids, into=into)
         self.sides.record_chosen.connect(session.select_record)
-        self.name = QComboBox(self)
+        self.name = ChoiceField(self)
         self.name.setEditable(True)
         self.name.addItems([tree.live(c).name for c in category_ids])
         self.description = QPlainTextEdit(self)

@@ -306,10 +306,10 @@ def test_what_can_be_used_has_a_name(opened: Opened) -> None:
     nameless = []
     for widget in window.findChildren(QWidget):
         kind = widget.metaObject().className()
-        if kind in ("QLineEdit", "QTableView", "QTreeWidget", "QListWidget", "QTextEdit", "QComboBox", "QTableWidget"):
+        if kind in ("QLineEdit", "QTableView", "QTreeWidget", "QListWidget", "QTextEdit", "ChoiceField", "QTableWidget"):
             inside = widget.parent() is not None and widget.parent().metaObject().className() in (
-                "QComboBox",
-                "QSpinBox",
+                "ChoiceField",
+                "WholeField",
             )
             if not inside and not widget.accessibleName():
                 nameless.append(f"{kind} in {widget.parent()}")
