@@ -2,8 +2,10 @@
 
 A handler is the name of a method: 'window.x', 'tree.x', 'records.x', 'record.x' or 'review.x'. A
 condition reads a Context, never a widget. Keys that are a single letter act only where no text field has
-the focus; a command with `on` set has its keys only while that page or pane is used. Keys of a page (PAGE_SCOPES) come
-before the same keys of the window while it is shown. A user may give commands other keys (keys.py).
+the focus; a command with `on` set has its keys only where the focus is in that place (PLACES). A single letter or digit
+that changes something has such a place, the list or card that shows what it changes; those that navigate have the whole
+page or window. Keys of a page (PAGE_OF) come before the same keys of the window while it is shown. A user may give commands
+other keys (keys.py).
 """
 
 from collections.abc import Callable
@@ -131,8 +133,16 @@ class Command:
         return str(self.title).replace("&", "").rstrip("…")
 
 
-PAGE_SCOPES = {"review"}
-"""Values of `on` that are pages: their keys come before those of the window while the page is shown."""
+PLACES: dict[str, Sentence] = {
+    "tree": tr("the taxonomy"),
+    "records": tr("the list of failures and the record"),
+    "review": tr("the page Review"),
+    "card": tr("the list of proposals and the card"),
+}
+"""Values of `on`: where a command has its keys, as sentences call it."""
+
+PAGE_OF = {"review": "review", "card": "review"}
+"""Places that belong to a page: their keys come before those of the window while the page is shown."""
 
 MENUS: dict[str, Sentence] = {
     "file": tr("&File"),
@@ -193,56 +203,56 @@ COMMANDS: tuple[Command, ...] = (
     Command("records.next", tr("&Next record"), "records.next", tr("Show the next failure of the list"), "records", ("J",), opened, "caret-down"),
     Command("records.previous", tr("&Previous record"), "records.previous", tr("Show the failure before"), "records", ("K",), opened, "caret-up"),
     Command("records.place", tr("P&lace in a category…"), "records.place", tr("Say where the selected failures belong"), "records", ("P",),
-            failures, "push-pin", ("records", "record"), starts_group=True),
+            failures, "push-pin", ("records", "record"), starts_group=True, on="records"),
     Command("records.take_out", tr("&Take out of its category"), "records.take_out", tr("Take the selected failures out of their category"),
-            "records", (), failures, "", ("records",)),
+            "records", (), failures, "", ("records",), on="records"),
     Command("records.exclude", tr("E&xclude as junk"), "records.exclude", tr("Leave the selected records out of all counts"), "records", (),
-            failures, "prohibit", ("records",), starts_group=True),
+            failures, "prohibit", ("records",), starts_group=True, on="records"),
     Command("records.dispute", tr("&Dispute"), "records.dispute", tr("Reference, score or question is at fault; counted beside"), "records",
-            ("F",), failures, "flag", ("records",)),
+            ("F",), failures, "flag", ("records",), on="records"),
     Command("records.include", tr("&Count again"), "records.include", tr("Neither excluded nor disputed"), "records", (), failures, "",
-            ("records",)),
+            ("records",), on="records"),
     Command("records.analyse", tr("&Write an analysis…"), "records.analyse", tr("Say yourself what went wrong; it counts before any judge's"),
-            "records", ("A",), lambda c: c.can_edit and c.has_record, "pencil-simple", ("records", "record"), starts_group=True),
+            "records", ("A",), lambda c: c.can_edit and c.has_record, "pencil-simple", ("records", "record"), starts_group=True, on="records"),
     Command("records.note", tr("N&ote…"), "records.note", tr("Write a note on the record"), "records", (), lambda c: c.can_edit and c.has_record,
-            "note", ("records", "record")),
+            "note", ("records", "record"), on="records"),
     Command("records.analyse_now", tr("Anal&yse this one now"), "window.analyse_now",
             tr("The judge takes what you read or selected next, before all others"), "records", ("N",), failures, "lightning",
-            ("records", "record")),
+            ("records", "record"), on="records"),
     Command("review.accept", tr("&Accept"), "review.accept", tr("It is done as the card shows it, and the next one comes; of a question the likeliest answer"),
-            "review", ("Return", "Enter"), proposal, "check", ("review",), "review"),
+            "review", ("Return", "Enter"), proposal, "check", ("review",), "card"),
     Command("review.edit", tr("&Edit"), "review.edit", tr("Change what the card shows; Enter then accepts it so"), "review", ("E",),
-            editable_card, "pencil-simple", ("review",), "review"),
-    Command("review.reject", tr("&Reject"), "review.reject", tr("Do not propose this again"), "review", ("X",), no_question, "x", ("review",), "review"),
+            editable_card, "pencil-simple", ("review",), "card"),
+    Command("review.reject", tr("&Reject"), "review.reject", tr("Do not propose this again"), "review", ("X",), no_question, "x", ("review",), "card"),
     *(Command(f"review.nth_{n}", tr("Number {n}", n=n), f"review.nth_{n}",
               tr("The failure belongs in number {n}; of other proposals leave number {n} out, or take it in again", n=n), "review", (str(n),),
-              with_digits, on="review", submenu=tr("Ans&wer by number")) for n in range(1, 10)),
+              with_digits, on="card", submenu=tr("Ans&wer by number")) for n in range(1, 10)),
     Command("review.find", tr("&Find the category…"), "review.find_category", tr("The failure belongs in another category: type to find it"), "review", ("/",),
-            question, "magnifying-glass", ("review",), "review", starts_group=True),
+            question, "magnifying-glass", ("review",), "card", starts_group=True),
     Command("review.new", tr("&New category"), "review.new", tr("The failure belongs in a category that is not there: name it"), "review", ("N",),
-            question, "plus", ("review",), "review"),
+            question, "plus", ("review",), "card"),
     Command("review.same", tr("These are the &same…"), "review.same",
             tr("Some of the likely categories mean the same: mark them; they are merged into the one that you choose then"), "review", ("M",),
-            question, "git-merge", ("review",), "review"),
+            question, "git-merge", ("review",), "card"),
     Command("review.unsure", tr("&Unsure"), "review.unsure", tr("Set it aside: you cannot tell"), "review", ("U",), proposal, "question", ("review",),
-            "review", starts_group=True),
-    Command("review.skip", tr("&Skip"), "review.skip", tr("Decide later"), "review", ("S",), proposal, "skip-forward", ("review",), "review"),
-    Command("review.flag", tr("F&lag"), "review.flag", tr("Set it aside to be talked about"), "review", ("F",), proposal, "flag", ("review",), "review"),
+            "card", starts_group=True),
+    Command("review.skip", tr("&Skip"), "review.skip", tr("Decide later"), "review", ("S",), proposal, "skip-forward", ("review",), "card"),
+    Command("review.flag", tr("F&lag"), "review.flag", tr("Set it aside to be talked about"), "review", ("F",), proposal, "flag", ("review",), "card"),
     Command("review.details", tr("Show the next &detail"), "review.details", tr("Question, reference, correct answers: one after the other"), "review",
             ("Space",), lambda c: reviewing(c) and c.proposal_kind == "place", "", ("review",), "review"),
     Command("review.refresh", tr("Refres&h"), "review.refresh", tr("Show the proposal as it would be in the tree as it is now"), "review", ("R",),
             one_card, "arrow-clockwise", ("review",), "review"),
     Command("review.drop", tr("&Drop the edit"), "review.drop_edit", tr("Show it as it is proposed, without what you changed on its card"), "review",
-            ("D",), lambda c: proposal(c) and c.has_edit and c.n_selected < 2, "eraser", ("review",), "review"),
+            ("D",), lambda c: proposal(c) and c.has_edit and c.n_selected < 2, "eraser", ("review",), "card"),
     Command("review.part_next", tr("Ne&xt part"), "review.part_next", tr("Move the selected failures of a split into the next part"),
-            "review", ("Ctrl+Right",), splitting, on="review", submenu=tr("Move in a spl&it")),
+            "review", ("Ctrl+Right",), splitting, on="card", submenu=tr("Move in a spl&it")),
     Command("review.part_previous", tr("&Part before"), "review.part_previous",
-            tr("Move the selected failures of a split into the part before"), "review", ("Ctrl+Left",), splitting, on="review",
+            tr("Move the selected failures of a split into the part before"), "review", ("Ctrl+Left",), splitting, on="card",
             submenu=tr("Move in a spl&it")),
     Command("review.part_new", tr("&New part"), "review.part_new", tr("Make a new part of the selected failures of a split"), "review",
-            ("Ctrl+Shift+Right",), splitting, on="review", submenu=tr("Move in a spl&it")),
+            ("Ctrl+Shift+Right",), splitting, on="card", submenu=tr("Move in a spl&it")),
     Command("review.part_back", tr("&Back"), "review.part_back", tr("Let the selected failures of a split stay in the category"), "review",
-            ("Ctrl+Shift+Left",), splitting, on="review", submenu=tr("Move in a spl&it")),
+            ("Ctrl+Shift+Left",), splitting, on="card", submenu=tr("Move in a spl&it")),
     Command("review.filter", tr("Fil&ter the list"), "review.filter", tr("Choose what the list shows: kinds first, Tab goes to states, worth, age"),
             "review", ("T",), reviewing, "funnel", on="review"),
     Command("review.next", tr("Ne&xt proposal"), "review.next", tr("Show the next one; this one is not decided"), "review", ("J",), reviewing,
@@ -255,7 +265,7 @@ COMMANDS: tuple[Command, ...] = (
             "review", ("Ctrl+A",), reviewing, on="review"),
     Command("review.accept_all", tr("Accept all ne&w categories"), "review.accept_all",
             tr("All proposed categories enter the tree with their failures, in one step that can be undone"), "review",
-            ("Ctrl+Return",), lambda c: c.can_edit and c.n_pending > 0, "checks", starts_group=True),
+            ("Ctrl+Return",), lambda c: c.can_edit and c.page == "review" and c.n_pending > 0, "checks", on="card", starts_group=True),
     Command("judge.run", tr("&Run the judge…"), "window.run_judge", tr("Diagnose the failures that wait"), "judge", ("Ctrl+J",),
             lambda c: c.can_edit and not c.is_judging, "robot"),
     Command("judge.propose", tr("&Propose categories"), "window.propose", tr("Embed the analyses and group them into proposals"), "judge",

@@ -1,29 +1,39 @@
 """What dialogs share: a button that names the deed beside Cancel, and picking from a list by typing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
+    QHBoxLayout,
     QLineEdit,
     QListWidget,
+    QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app.plain import ListItem, set_title, set_tooltip
+from app.plain import Label, ListItem, set_title, set_tooltip
+from app.text_drafts import TextDrafts
 from app.theme import make_primary
 from errormap_core.sentences import Sentence, tr
 
+Field = tuple[Callable[[], Any], Callable[[Any], object]]
+"""How a value of a dialog is read and set again."""
+
 
 class Dialog(QDialog):
-    """A dialog that is gone when it is closed; Esc closes it."""
+    """A dialog that is gone when it is closed. Esc closes it, Ctrl+Enter does what its button says."""
 
     def __init__(self, title: Sentence, parent: QWidget) -> None:
         super().__init__(parent)
+        self._button: QPushButton | None = None
+        self._drafted: _Drafted | None = None
         set_title(self, str(title))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.column = QVBoxLayout(self)
@@ -39,7 +49,79 @@ class Dialog(QDialog):
         buttons.accepted.connect(act)
         buttons.rejected.connect(self.reject)
         self.column.addWidget(buttons)
+        self._button = button
         return button
+
+    def keep_draft(self, drafts: TextDrafts, key: str, fields: Mapping[str, Field], *, is_lasting: bool = True) -> None:
+        """Show what was written here before and not saved; keep what is written now where it is closed without saving.
+
+        To be called when the fields are filled. With `is_lasting` False it is kept while the project is open.
+        """
+        self._drafted = _Drafted(drafts, key, fields, self._values(fields), is_lasting)
+        draft = drafts.get(key)
+        if draft is None:
+            return
+        for name, (_, write) in fields.items():
+            if name in draft:
+                write(draft[name])
+        said = Label(str(tr("This is your draft; it is not saved yet.")), self)
+        discard = QPushButton(str(tr("Discard the draft")), self)
+        discard.setAutoDefault(False)
+        discard.clicked.connect(self._discard)
+        self._draft_row = QWidget(self)
+        row = QHBoxLayout(self._draft_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(said, 1)
+        row.addWidget(discard)
+        self.column.insertWidget(0, self._draft_row)
+
+    @staticmethod
+    def _values(fields: Mapping[str, Field]) -> dict[str, Any]:
+        return {name: read() for name, (read, _) in fields.items()}
+
+    def _discard(self) -> None:
+        """Show what is saved."""
+        assert self._drafted is not None
+        self._drafted.drafts.drop(self._drafted.key)
+        for name, (_, write) in self._drafted.fields.items():
+            write(self._drafted.first[name])
+        self._draft_row.hide()
+
+    def done(self, result: int) -> None:
+        """Closed: what was written becomes a draft, unless it was saved, or is what was there before."""
+        drafted, self._drafted = self._drafted, None
+        if drafted is not None:
+            values = self._values(drafted.fields)
+            if result == QDialog.DialogCode.Accepted or values == drafted.first:
+                drafted.drafts.drop(drafted.key)
+            else:
+                drafted.drafts.keep(drafted.key, values, is_lasting=drafted.is_lasting)
+        super().done(result)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if is_enter and event.modifiers() & Qt.KeyboardModifier.ControlModifier and self._button is not None:
+            self._button.click()
+            return
+        super().keyPressEvent(event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafted:
+    """What a dialog keeps drafts of; `first` are the values that it was opened with."""
+
+    drafts: TextDrafts
+    key: str
+    fields: Mapping[str, Field]
+    first: dict[str, Any]
+    is_lasting: bool
+
+
+def written_in(field: QLineEdit | QPlainTextEdit) -> Field:
+    """How the text of a field is read and set."""
+    if isinstance(field, QLineEdit):
+        return field.text, field.setText
+    return field.toPlainText, field.setPlainText
 
 
 class Picker(Dialog):

@@ -45,7 +45,7 @@ class DecimalField(QDoubleSpinBox):
 
     def validate(self, text: str, place: int) -> tuple[QValidator.State, str, int]:
         written = _as_written(text)
-        state, _, _ = super().validate(written, place)  # type: ignore[misc]
+        state, _, _ = super().validate(written, place)
         return state, written, min(place, len(written))
 
     def textFromValue(self, value: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QKeySequence
 
-from app.commands import BY_ID, COMMANDS, PAGE_SCOPES, Command
+from app.commands import BY_ID, COMMANDS, PAGE_OF, Command
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
 from errormap_core.settings import UserSettings
@@ -115,8 +115,13 @@ class KeyMap(QObject):
 
 
 def shares_place(a: Command, b: Command) -> bool:
-    """Whether two commands cannot have one key: a page's keys come before those of the window while it is shown."""
-    return a.on == b.on or not PAGE_SCOPES & {a.on, b.on}
+    """Whether two commands cannot have one key: a page's keys come before those of the window while it is shown, and one
+    that has its keys on the card has none in the list of failures."""
+    if a.on == b.on or PAGE_OF.get(a.on, a.on) == PAGE_OF.get(b.on, b.on):
+        return True
+    if {a.on, b.on} == {"review", "records"}:  # both have their keys in the record pane
+        return True
+    return not PAGE_OF.keys() & {a.on, b.on}
 
 
 def key_text(key: str) -> str:

@@ -14,7 +14,6 @@ from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtGui import Qt as Guessing
 from PySide6.QtWidgets import (
-    QInputDialog,
     QLabel,
     QListWidgetItem,
     QTableWidgetItem,
@@ -94,16 +93,6 @@ def set_tab_tooltip(tabs: QTabWidget, place: int, text: object) -> None:
 def set_title(window: QWidget, text: object) -> None:
     """The title of a window; Qt takes [*] in one for a mark of its own."""
     window.setWindowTitle(one_line(text).replace("[*]", "[*][*]"))
-
-
-def ask_text(parent: QWidget, title: object, hint: object, before: str) -> str | None:
-    """Ask for a text of several lines; None where that was cancelled."""
-    dialog = QInputDialog(parent)
-    dialog.setOption(QInputDialog.InputDialogOption.UsePlainTextEditForTextInput)
-    set_title(dialog, title)
-    dialog.setLabelText(tooltip(hint))
-    dialog.setTextValue(before)
-    return dialog.textValue() if dialog.exec() else None
 
 
 class Label(QLabel):

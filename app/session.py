@@ -12,6 +12,7 @@ from app.keys import KeyMap
 from app.queue_reading import QueueReads
 from app.reading import Reads
 from app.tasks.runner import Job, TaskRunner
+from app.text_drafts import TextDrafts
 from app.theme import Theme
 from errormap_core.errors import KnownError
 from errormap_core.people import actor_in
@@ -62,6 +63,10 @@ class Session(QObject):
         self.settings = settings
         self.theme = theme
         self.keys = KeyMap(settings, self)
+        self.drafts = TextDrafts(settings, self)
+        self.drafts.failed.connect(self.failed)
+        self.drafts.kept.connect(lambda: self.say(tr("Not saved: what you wrote is kept as a draft")))
+        self.is_reading_one = False  # the record pane has the focus: commands are about what it shows
         self.project: Project | None = None
         self.actor = ""
         self.scope = Scope()
@@ -145,6 +150,7 @@ class Session(QObject):
                 self.actor = actor_in(project, self.settings)
         project.subscribe(self._on_change)
         self.reads.open(project.path)
+        self.drafts.open(project.copy_id)
         self._remember(path)
         self._poll.start()
         if project.backup is not None:
@@ -266,9 +272,9 @@ class Session(QObject):
             self.record_selected.emit(record_id)
 
     def targets(self) -> list[str]:
-        """The failures that a command is about: those selected in the list if the one that is read is among them,
-        else the one that is read."""
-        if self.record_id is None or self.record_id in self.record_ids:
+        """The failures that a command is about: in the record pane the one that is read; elsewhere those selected in the list
+        if the one that is read is among them, else the one that is read."""
+        if self.record_id is None or (self.record_id in self.record_ids and not self.is_reading_one):
             return self.record_ids
         return [self.record_id]
 

@@ -6,15 +6,25 @@ It holds no truth of its own: panes read the project and redraw from the changes
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QMainWindow,
+    QMenu,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
-from app.commands import BY_ID, COMMANDS, MENUS, PAGE_SCOPES, Command, Context
+from app.commands import BY_ID, COMMANDS, MENUS, PAGE_OF, PLACES, Command, Context
 from app.deeds import Deeds
 from app.gold.page import GoldPage
 from app.history.page import HistoryPage
 from app.icons import icon
 from app.judges.page import JudgesPage
+from app.keys import key_text
 from app.models.page import ModelsPage
 from app.plain import literal, set_title, set_tooltip, words
 from app.prompts.page import PromptsPage
@@ -87,6 +97,12 @@ class Window(QMainWindow):
             "gold": self.gold,
             "judges": self.judges,
         }
+        self._places: dict[str, tuple[QWidget, ...]] = {
+            "tree": (self.tree,),
+            "records": (self.records.table, self.record),
+            "review": (self.review, self.record),
+            "card": (self.review.list, self.review.frame, self.review.batch),
+        }
         self._is_closing = False
         self._is_narrow = False
         self._is_opening = False  # until it is known whether anything waits
@@ -150,13 +166,10 @@ class Window(QMainWindow):
             action = QAction(str(command.title), self)
             action.setStatusTip(str(command.tip))
             action.triggered.connect(lambda _=False, c=command: self.run(c))
-            if command.on:  # its keys belong to one page or pane
+            if command.on:
                 action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-                place = self._targets[command.on]
-                assert isinstance(place, QWidget)
-                place.addAction(action)
-                if command.on in PAGE_SCOPES:  # who scrolls in the record decides by the same keys
-                    self.record.addAction(action)
+                for place in self._places[command.on]:
+                    place.addAction(action)
             else:
                 self.addAction(action)
             made[command.id] = action
@@ -165,7 +178,7 @@ class Window(QMainWindow):
     def _set_keys(self) -> None:
         """Give the actions their keys; those of the page that is shown come before those of the window."""
         keys, page = self.session.keys, self._page()
-        of_page = {key for command in COMMANDS if command.on == page for key in keys.of(command)}
+        of_page = {key for command in COMMANDS if page and PAGE_OF.get(command.on) == page for key in keys.of(command)}
         for command in COMMANDS:
             own = [key for key in keys.of(command) if command.on or key not in of_page]
             action = self.actions_by_id[command.id]
@@ -249,6 +262,9 @@ class Window(QMainWindow):
         session.keys.changed.connect(self._set_keys)
         self.start.open_path.connect(self.deeds.open_path)
         self.theme.changed.connect(self._restyle)
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.focusChanged.connect(self._on_focus)
 
     # Commands
 
@@ -303,6 +319,38 @@ class Window(QMainWindow):
             self.actions_by_id[command_id].setText(f"{title}: {said}" if said else title)
         pause = BY_ID["judge.pause"]
         self.actions_by_id[pause.id].setText(str(tr("Res&ume") if context.is_paused else pause.title))
+
+    def _on_focus(self, _: QWidget | None, now: QWidget | None) -> None:
+        if now is not None:
+            self.session.is_reading_one = self.record.isAncestorOf(now)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys that nothing took: Esc goes to the list of the page; one that works elsewhere does nothing here, and says so."""
+        page = self.tabs.currentWidget()
+        focus_list = getattr(page, "focus_list", None)
+        if event.key() == Qt.Key.Key_Escape and self.session.is_open and focus_list is not None:
+            focus_list()
+            return
+        command = self._command_elsewhere(QKeySequence(event.keyCombination()))
+        if command is not None:
+            key, place = key_text(self.session.keys.of(command)[0]), PLACES[command.on]
+            self.session.say(
+                tr("Nothing was done: {key} ({name}) works in {place}. Esc goes to the list.",
+                   key=key, name=command.name, place=place)
+            )  # fmt: skip
+            return
+        super().keyPressEvent(event)
+
+    def _command_elsewhere(self, pressed: QKeySequence) -> Command | None:
+        """The command that this key has in a place of the page that is shown which has not the focus."""
+        page = self._page()
+        near = {place for place, of_page in PAGE_OF.items() if of_page == page}
+        near |= {"records"} & {page}
+        for command in COMMANDS:
+            keys = [QKeySequence(key) for key in self.session.keys.of(command)]
+            if command.on in near and pressed in keys and self.actions_by_id[command.id].isEnabled():
+                return command
+        return None
 
     # What happens
 

@@ -18,7 +18,14 @@ from errormap_core.importers.importing import import_files
 from errormap_core.judge.project_prompts import prompt_of
 from errormap_core.project import queries
 from errormap_core.project.lease import project_lease
-from errormap_core.project.pending import KINDS, WAITING, ProposalRow, pending_proposals, proposal_list
+from errormap_core.project.pending import (
+    KINDS,
+    WAITING,
+    ProposalRow,
+    accepted_with_all,
+    pending_proposals,
+    proposal_list,
+)
 from errormap_core.project.store import Project
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr, trn
@@ -207,14 +214,17 @@ def proposal_json(row: ProposalRow) -> dict[str, Any]:
 
 
 def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids: Sequence[str] | None) -> Outcome:
-    """Accept these proposals with those above them, or (None) all that place failures, as one step recorded as bulk.
+    """Accept these proposals with those above them, or (None) all that place failures and were not skipped, as one step
+    recorded as bulk.
 
     Repairs of the tree and questions are never accepted unseen.
     """
     pending = pending_proposals(project.db)
     by_id = {row.id: row for row in pending}
+    left: list[ProposalRow] = []
     if proposal_ids is None:
-        chosen = [row.id for row in pending if row.kind in PLACING_KINDS and not row.arguments.get("from_id")]
+        taken, left = accepted_with_all(pending)
+        chosen = [row.id for row in taken]
     else:
         chosen = []
         for proposal_id in proposal_ids:
@@ -227,13 +237,18 @@ def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids
             while above is not None and above in by_id:
                 chosen.append(above)
                 above = by_id[above].parent_id
+    if left:
+        reporter.say(
+            trn("{n:,} skipped proposal was left out; accept it by its id.",
+                "{n:,} skipped proposals were left out; accept them by their ids.", len(left))
+        )  # fmt: skip
     if not chosen:
         reporter.say(tr("No proposal waits for a decision."))
-        return Outcome({"accepted": 0})
+        return Outcome({"accepted": 0, "skipped_left_out": len(left)})
     rulings = tuple(Ruling(proposal_id=i, verdict="accept") for i in dict.fromkeys(chosen))
     change = project.apply(DecideProposals(rulings=rulings, is_bulk=proposal_ids is None), actor=actor)
     reporter.say(change.summary)
-    return Outcome({"accepted": len(rulings), "summary": str(change.summary)})
+    return Outcome({"accepted": len(rulings), "summary": str(change.summary), "skipped_left_out": len(left)})
 
 
 def export_job(

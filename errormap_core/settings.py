@@ -170,6 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("look.text_size", 100, "int", "Text size", "Per cent of the system's size.", "user", 75, 250),
     Setting("look.recent", (), "json", "Recent projects", "Newest first.", "user", hidden=True),
     Setting("keys", None, "json", "Keys", "Keys that you gave to commands, by the command's name.", "user", hidden=True),
+    Setting("look.drafts", None, "json", "Drafts", "What was written in dialogs and not saved, by project.", "user", hidden=True),
     Setting("look.window", "", "text", "Window layout", "Where panes are.", "user", hidden=True),
 )  # fmt: skip
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QWidget
 
-from app.dialogs import Dialog
+from app.dialogs import Dialog, written_in
 from app.fields import ChoiceField
 from app.plain import Label
 from app.records.document import VERDICTS
+from app.text_drafts import TextDrafts
 from errormap_core.judge.analysis import MAX_SUMMARY, MAX_TITLE
 from errormap_core.project.queries import RecordDetail
 from errormap_core.sentences import tr
@@ -17,7 +18,9 @@ from errormap_core.taxonomy.operations import WriteAnalysis
 class AnalysisDialog(Dialog):
     """Verdict, title and summary, filled from the analysis that counts; its criteria are kept."""
 
-    def __init__(self, detail: RecordDetail, *, write: Callable[[WriteAnalysis], object], parent: QWidget) -> None:
+    def __init__(
+        self, detail: RecordDetail, *, write: Callable[[WriteAnalysis], object], drafts: TextDrafts, parent: QWidget
+    ) -> None:
         super().__init__(tr("Write an analysis"), parent)
         self._detail, self._write = detail, write
         before = detail.analysis
@@ -41,6 +44,12 @@ class AnalysisDialog(Dialog):
         self.column.addLayout(form)
         self.column.addWidget(said)
         self.add_buttons(tr("Save the analysis"), self.save)
+        fields = {
+            "verdict": (self.verdict.currentData, lambda key: self.verdict.setCurrentIndex(self.verdict.findData(key))),
+            "title": written_in(self.title),
+            "summary": written_in(self.summary),
+        }
+        self.keep_draft(drafts, f"analysis {detail.id}", fields)
         self.resize(560, 340)
         self.title.setFocus()
 

@@ -20,16 +20,17 @@ from PySide6.QtWidgets import (
 
 from app.empty import EmptyState
 from app.fields import ChoiceField
-from app.plain import Label, ask_text, one_line
+from app.plain import Label, one_line
 from app.records.analysis_dialog import AnalysisDialog
 from app.records.list_model import STATE_NAMES, FailureListModel
+from app.records.note_dialog import NoteDialog
 from app.records.place_dialog import PlaceDialog
 from app.records.why_dialog import open_why
 from app.session import Scope, Session
 from errormap_core.project.queries import datasets, failure_ids, failure_rows, models, record_detail, totals
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Change, MachineChange
-from errormap_core.taxonomy.operations import AnnotateRecord, AssignFailures, MarkRecords, UnassignFailures
+from errormap_core.taxonomy.operations import AssignFailures, MarkRecords, UnassignFailures
 
 SEARCH_AFTER_MS = 200
 DATASET = 4  # the column
@@ -431,7 +432,7 @@ class RecordsPage(QWidget):
         project, record_id = self._session.project, self._session.record_id
         if project is not None and record_id is not None:
             detail = record_detail(project.reader, record_id)
-            AnalysisDialog(detail, write=self._session.apply, parent=self).open()
+            AnalysisDialog(detail, write=self._session.apply, drafts=self._session.drafts, parent=self).open()
 
     def why(self) -> None:
         """What wrote the analysis of the record that is read, and how."""
@@ -444,7 +445,5 @@ class RecordsPage(QWidget):
         project, record_id = self._session.project, self._session.record_id
         if project is None or record_id is None:
             return
-        before = record_detail(project.reader, record_id).note
-        text = ask_text(self, tr("Note"), tr("Note on this record"), before)
-        if text is not None and text != before:
-            self._session.apply(AnnotateRecord(record_id=record_id, text=text))
+        detail = record_detail(project.reader, record_id)
+        NoteDialog(detail, write=self._session.apply, drafts=self._session.drafts, parent=self).open()

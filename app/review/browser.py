@@ -34,14 +34,14 @@ from app.review.queue_list import QueueModel, QueueView
 from app.review.top import QueueTop
 from app.session import Scope, Session
 from errormap_core.errors import KnownError
-from errormap_core.project.pending import ProposalRow
+from errormap_core.project.pending import ProposalRow, accepted_with_all
 from errormap_core.project.previewing import standing_on
 from errormap_core.project.proposing import has_diagnosed
 from errormap_core.project.queries import Totals
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.edits import Change, Edit, MachineChange
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
-from errormap_core.taxonomy.rulings import DECIDING, PLACING_KINDS
+from errormap_core.taxonomy.rulings import DECIDING
 from errormap_core.taxonomy.standing import Standing
 
 LEAST_LIST = 180
@@ -206,12 +206,15 @@ class QueueBrowser(QWidget):
         self.n_changed.emit(self.n_pending)
 
     def _say_all(self) -> None:
-        n = sum(row.kind in PLACING_KINDS for row in self.deck.waiting())
+        n = len(accepted_with_all(self.deck.waiting())[0])
         self._all.setVisible(n > 1)
         self._all.setEnabled(self._session.can_edit)
         self._all.setText(self._session.keys.titled(tr("Accept all {n:,}", n=n), "review.accept_all"))
         self._side.setMinimumWidth(max(LEAST_LIST, self._all.sizeHint().width() + 16 if n > 1 else 0))
-        set_tooltip(self._all, str(tr("All new categories with their failures, and failures placed, in one step")))
+        set_tooltip(
+            self._all,
+            str(tr("New categories with their failures, and failures placed, in one step; not those skipped")),
+        )
 
     def _on_filter(self) -> None:
         if self._session.project is None:
@@ -238,7 +241,8 @@ class QueueBrowser(QWidget):
         self.deck.decide(change.edits)
         decided = [e for e in change.edits if isinstance(e, Edit) and e.table == "decision"]
         keys = [e.key for e in decided]
-        self.frame.drop_decided(e.key for e in decided if e.after is not None and e.after["verdict"] in DECIDING)
+        standing = [e.key for e in decided if e.after is not None and e.after["verdict"] in DECIDING]
+        self.frame.follow_decisions(standing, [key for key in keys if key not in standing])
         row = self.deck.get(self._current)
         was_shown = row is not None and row.id in keys
         before = self._order()

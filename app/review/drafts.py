@@ -16,10 +16,12 @@ class Draft:
 
 
 class Drafts:
-    """Kept until the proposal is decided, the change dropped, or the project closed."""
+    """Kept until the proposal is decided, the change dropped, or the project closed. Those of decided proposals are set
+    aside: undoing the decision brings them back."""
 
     def __init__(self) -> None:
         self._drafts: dict[str, Draft] = {}
+        self._decided: dict[str, Draft] = {}
 
     def __contains__(self, proposal_id: object) -> bool:
         return proposal_id in self._drafts
@@ -40,8 +42,22 @@ class Drafts:
         for proposal_id in proposal_ids:
             self._drafts.pop(proposal_id, None)
 
+    def set_aside(self, proposal_ids: Iterable[str]) -> None:
+        """These were decided."""
+        for proposal_id in proposal_ids:
+            draft = self._drafts.pop(proposal_id, None)
+            if draft is not None:
+                self._decided[proposal_id] = draft
+
+    def bring_back(self, proposal_ids: Iterable[str]) -> None:
+        """The decisions on these were undone."""
+        for proposal_id in proposal_ids:
+            draft = self._decided.pop(proposal_id, None)
+            if draft is not None:
+                self._drafts.setdefault(proposal_id, draft)
+
     def clear(self) -> None:
-        self._drafts = {}
+        self._drafts, self._decided = {}, {}
 
     def ids(self) -> frozenset[str]:
         return frozenset(self._drafts)

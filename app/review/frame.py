@@ -1,6 +1,6 @@
 """What all cards have around them: what it is and why, figures, what it would touch, what changed, buttons with their keys."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
@@ -221,19 +221,27 @@ class CardFrame(QWidget):
     def drop_edit(self) -> None:
         """Forget what was changed of the proposal that is shown; the card is to be filled anew."""
         if self.row is not None:
-            self.drop_decided([self.row.id])
+            self._change_drafts(lambda: self.drafts.drop([self.row.id] if self.row is not None else []))
 
-    def drop_decided(self, proposal_ids: Iterable[str]) -> None:
-        """Forget what was changed of these."""
-        before = self.drafts.ids()
-        self.drafts.drop(proposal_ids)
-        if self.drafts.ids() != before:
-            self.edited_changed.emit()
+    def follow_decisions(self, decided: Iterable[str], undone: Iterable[str]) -> None:
+        """Set aside what was changed of those that are decided, and take it up again of those whose decision was undone."""
+
+        def change() -> None:
+            self.drafts.set_aside(decided)
+            self.drafts.bring_back(undone)
+
+        self._change_drafts(change)
 
     def drop_all(self) -> None:
         """Forget what was changed of all: the project is closed."""
         self.row = None
-        self.drop_decided(self.drafts.ids())
+        self._change_drafts(self.drafts.clear)
+
+    def _change_drafts(self, change: Callable[[], object]) -> None:
+        before = self.drafts.ids()
+        change()
+        if self.drafts.ids() != before:
+            self.edited_changed.emit()
 
     def ruling_for(self, proposal_id: str) -> Ruling | None:
         """What accepts a proposal, with what was changed of it; None where that is not finished."""

@@ -2,14 +2,16 @@
 
 from functools import partialmethod
 
+from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QPlainTextEdit
+
 from app.commands import BY_ID
 from app.review.browser import QueueBrowser
 from app.session import Session
 from errormap_core.errors import KnownError
-from errormap_core.project.pending import ProposalRow
-from errormap_core.sentences import tr, trn
+from errormap_core.project.pending import ProposalRow, accepted_with_all
+from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
-from errormap_core.taxonomy.rulings import PLACING_KINDS, Verdict
+from errormap_core.taxonomy.rulings import Verdict
 
 
 class ReviewPage(QueueBrowser):
@@ -43,16 +45,19 @@ class ReviewPage(QueueBrowser):
                 return
             self._take_step(self._op(ruling, row) if accepts else DecideProposals(rulings=(ruling,)))
 
-    def _take_step(self, op: DecideProposals) -> None:
-        """Take it and show the next; where it is refused, the card says what changed."""
+    def _take_step(self, op: DecideProposals, *, also: Sentence | None = None) -> None:
+        """Take it and show the next; where it is refused, the card says what changed. `also` is said behind what was done."""
         left = {ruling.proposal_id for ruling in op.rulings}
         before = self._order()
         current = self._current
-        if self._session.apply(op) is None:
+        change = self._session.apply(op)
+        if change is None:
             row = self.deck.get(current)
             if row is not None and self.n_selected < 2:
                 self._recheck(row)
             return
+        if also is not None:
+            self._session.told.emit(tr("{done}; {also}", done=change.summary, also=also), True)
         if (self._current == current and current in left) or op.is_bulk:
             self._go_after(before, left)
         self.focus_list()
@@ -113,26 +118,31 @@ class ReviewPage(QueueBrowser):
         self._say_verdict("flag")
 
     def accept_all(self) -> None:
-        """Accept all that place failures, in one step that is recorded as bulk; changes of the tree are looked at one by one."""
-        rulings, n_left = [], 0
-        for row in self.deck.waiting():
-            if row.kind not in PLACING_KINDS or (row.id == self._current and self._standing(row).arguments is None):
+        """Accept all that place failures and were not skipped, in one step that is recorded as bulk; changes of the tree are
+        looked at one by one. From a field of a card it is that card that is accepted."""
+        if self._is_in_field():
+            self.accept()
+            return
+        chosen, skipped = accepted_with_all(self.deck.waiting())
+        rulings, n_unfinished = [], 0
+        for row in chosen:
+            if row.id == self._current and self._standing(row).arguments is None:
                 continue  # what is looked at stays in the list when nothing of it is left, and its card says so
             ruling = self.frame.ruling_for(row.id)
             if ruling is None or self._unfinished_above(row) is not None:
-                n_left += 1
+                n_unfinished += 1
             else:
                 rulings.append(ruling)
+        left = _left_out(len(skipped), n_unfinished)
         if rulings:
-            self._take_step(DecideProposals(rulings=tuple(rulings), is_bulk=True))
-        if n_left:
-            self._session.say(
-                trn(
-                    "{n:,} is left: its card, or one above it, is not finished.",
-                    "{n:,} are left: their cards, or those above them, are not finished.",
-                    n_left,
-                )
-            )
+            self._take_step(DecideProposals(rulings=tuple(rulings), is_bulk=True), also=left)
+        elif left is not None:
+            self._session.say(tr("Nothing was accepted: {left}", left=left))
+
+    def _is_in_field(self) -> bool:
+        """Whether one types on the card."""
+        focus = QApplication.focusWidget()
+        return isinstance(focus, QLineEdit | QPlainTextEdit | QComboBox) and self.frame.isAncestorOf(focus)
 
     def edit(self) -> None:
         """Put the focus on what can be changed."""
@@ -203,3 +213,16 @@ class ReviewPage(QueueBrowser):
 
     def _press(self, command_id: str) -> None:
         getattr(self, BY_ID[command_id].handler.removeprefix("review."))()
+
+
+def _left_out(n_skipped: int, n_unfinished: int) -> Sentence | None:
+    """How many accepting all left out, and why; None where that is none."""
+    skipped = trn("{n:,} skipped was left out", "{n:,} skipped were left out", n_skipped)
+    unfinished = trn(
+        "{n:,} was left out because its card, or one above it, is not finished",
+        "{n:,} were left out because their cards, or those above them, are not finished",
+        n_unfinished,
+    )
+    if n_skipped and n_unfinished:
+        return tr("{skipped}, {unfinished}", skipped=skipped, unfinished=unfinished)
+    return skipped if n_skipped else unfinished if n_unfinished else None

@@ -5,7 +5,7 @@ import json
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QPlainTextEdit, QWidget
 
-from app.dialogs import Dialog
+from app.dialogs import Dialog, written_in
 from app.plain import Label
 from app.session import Session
 from errormap_core.sentences import tr, trn
@@ -50,6 +50,8 @@ class DescribeDialog(Dialog):
         form.addRow(str(tr("Id")), self._said(self._category.id))
         self.column.addLayout(form)
         self.add_buttons(tr("Save"), self._save)
+        fields = {"description": written_in(self.description), "notes": written_in(self.notes)}
+        self.keep_draft(session.drafts, f"category {category_id}", fields)
 
     def _said(self, text: str) -> Label:
         label = Label(text, self)

@@ -197,7 +197,7 @@ class MergeSides(QScrollArea):
 
     def choose(self, *, left_out: Sequence[str], into: str | None) -> bool:
         """Leave these out, and let that one stay; whether all of them are here."""
-        for category_id, box in zip(self._ids, self.boxes, strict=True):
+        for category_id, box in zip(self._ids, self.boxes, strict=False):  # without boxes none can be left out
             box.setChecked(category_id not in left_out)
         if into in self.included():
             self._survivor.button(self._ids.index(into)).setChecked(True)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.dialogs import Dialog
+from app.dialogs import Dialog, Field, written_in
 from app.fields import ChoiceField
 from app.plain import Label
 from app.session import Session
@@ -68,6 +68,12 @@ class MergeView(Dialog):
         collisions.idToggled.connect(lambda _, on: self._preview() if on else None)
         self.name.currentTextChanged.connect(lambda _: self._preview())
         self._on_survivor()
+        fields: dict[str, Field] = {
+            "into": (lambda: self.into, lambda into: self.sides.choose(left_out=(), into=into)),
+            "name": (self.name.currentText, self.name.setCurrentText),
+            "description": written_in(self.description),
+        }
+        self.keep_draft(session.drafts, f"merge {' '.join(sorted(category_ids))}", fields)
         self.ok.setFocus()
 
     @property

@@ -7,12 +7,12 @@ from PySide6.QtGui import QKeyEvent, QShortcut
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app.commands import BY_ID
-from app.dialogs import Dialog
+from app.dialogs import Dialog, Field
 from app.plain import Label
 from app.review.effects import Effects, effect_text
 from app.session import Session
 from app.taxonomy.split_members import Key
-from app.taxonomy.split_parts import MOVES, PartColumn, SplitParts
+from app.taxonomy.split_parts import MOVES, PartColumn, SplitPart, SplitParts
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import failure_ids
 from errormap_core.sentences import tr, trn
@@ -58,7 +58,18 @@ class SplitView(Dialog):
                 QShortcut(sequence, self, self._mover(key))
         self._watch(self.parts.rest)
         self._on_changed()
+        fields: dict[str, Field] = {"parts": (self._parts, self._take_up)}
+        self.keep_draft(session.drafts, f"split {category_id}", fields, is_lasting=False)
         self.filter.setFocus()
+
+    def _parts(self) -> tuple[tuple[SplitPart, ...], bool]:
+        return tuple(self.parts.parts()), self.parts.below.isChecked()
+
+    def _take_up(self, left: tuple[tuple[SplitPart, ...], bool]) -> None:
+        parts, is_below = left
+        self.parts.show_parts(self._category.id, (), rest=self._members())
+        self.parts.take_up(parts, is_below=is_below)
+        self._on_changed()
 
     def _mover(self, how: str) -> Callable[[], None]:
         return lambda: self.parts.move_selected(how)

@@ -16,7 +16,7 @@ from errormap_core.project.proposing import LATEST_FIRST, TASK, run_of
 from errormap_core.project.standing_facts import FactsOfMany
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.facts import ProposalFacts
-from errormap_core.taxonomy.rulings import ACCEPTING
+from errormap_core.taxonomy.rulings import ACCEPTING, PLACING_KINDS
 from errormap_core.taxonomy.standing import CHANGES_TREE, concerned, follow_merges, is_question, kind_of, standing
 from errormap_core.taxonomy.tree import Category, Tree
 
@@ -130,6 +130,31 @@ def pending_proposals(db: Database, *, kinds: Collection[str] | None = None) -> 
     What has become pointless (its categories are gone, its failures all have their place) is not either.
     """
     return [row for row in _open_rows(db) if row.state in WAITING and (kinds is None or row.kind in kinds)]
+
+
+def accepted_with_all(waiting: Iterable[ProposalRow]) -> tuple[list[ProposalRow], list[ProposalRow]]:
+    """Of what waits, parents before children: what accepting all takes, and what it would take but for a skip.
+
+    It takes what places failures that have no place. What was skipped is to be decided later, and so is what stands below
+    it, which cannot be accepted without it. Changes of the tree, moves of failures and questions are looked at one by one.
+    """
+    rows = [row for row in waiting if row.kind in PLACING_KINDS and not row.arguments.get("from_id")]
+    chosen: list[ProposalRow] = []
+    left: list[ProposalRow] = []
+    skipped: set[str] = set()
+    by_id = {row.id: row for row in rows}
+    for row in rows:
+        above: ProposalRow | None = row
+        seen: set[str] = set()
+        while above is not None and above.state == "pending" and above.id not in skipped | seen:
+            seen.add(above.id)
+            above = by_id.get(above.parent_id or "")
+        if above is None:
+            chosen.append(row)
+        else:
+            skipped.add(row.id)
+            left.append(row)
+    return chosen, left
 
 
 def proposal_list(

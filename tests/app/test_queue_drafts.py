@@ -94,17 +94,24 @@ def test_it_is_kept_from_card_to_card_and_through_refreshing_and_remapping(queue
     assert frame.edited.isHidden()
 
 
-def test_it_is_gone_once_it_is_decided_and_stays_while_it_is_skipped(queue: Queue) -> None:
+def test_a_decision_takes_it_and_undo_gives_it_back(queue: Queue) -> None:
     changed = change(queue, "rename")
     queue.press("s")
     card = queue.show("rename")
     assert shown(queue, card) == changed, "skipped is not decided"
     queue.press(Qt.Key.Key_Return)
     assert "Other / Day" in queue.names()
+    assert queue.kind["rename"] not in queue.page.frame.drafts
     queue.window.do("edit.undo")
     card = queue.show("rename")
+    assert shown(queue, card) == changed
+    assert not queue.page.frame.edited.isHidden()
+    queue.window.do("edit.redo")
+    assert queue.kind["rename"] not in queue.page.frame.drafts
+    queue.window.do("edit.undo")
+    queue.show("rename")
+    queue.page.drop_edit()
     assert shown(queue, card)[0] == "Confuses day and week"
-    assert queue.page.frame.edited.isHidden()
 
 
 def test_what_another_window_decided_takes_the_edit_along(queue: Queue) -> None:
@@ -205,7 +212,7 @@ def test_what_stands_below_an_unfinished_card_is_left_and_told(window: Window, q
     session.select_proposal(narrow)
     with qtbot.waitSignal(session.failed, check_params_cb=lambda error: "“Wide”, is not finished" in str(error)):
         page.accept()
-    with qtbot.waitSignal(session.told, check_params_cb=lambda said, _: "2 are left" in str(said)):
+    with qtbot.waitSignal(session.told, check_params_cb=lambda said, _: "2 were left out" in str(said)):
         page.accept_all()
     assert [proposal(session.project.db, each).verdict for each in (wide, narrow, beside)] == [None, None, "accept"]
     session.select_proposal(wide)

@@ -306,7 +306,15 @@ def test_what_can_be_used_has_a_name(opened: Opened) -> None:
     nameless = []
     for widget in window.findChildren(QWidget):
         kind = widget.metaObject().className()
-        if kind in ("QLineEdit", "QTableView", "QTreeWidget", "QListWidget", "QTextEdit", "ChoiceField", "QTableWidget"):
+        if kind in (
+            "QLineEdit",
+            "QTableView",
+            "QTreeWidget",
+            "QListWidget",
+            "QTextEdit",
+            "ChoiceField",
+            "QTableWidget",
+        ):
             inside = widget.parent() is not None and widget.parent().metaObject().className() in (
                 "ChoiceField",
                 "WholeField",
