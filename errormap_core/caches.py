@@ -1,4 +1,4 @@
-"""Where things are kept that can be made again: measurements, copies of weights."""
+"""Where the user's things are kept that are no project: what can be made again (cache), and what cannot (data)."""
 
 import os
 from pathlib import Path
@@ -10,3 +10,9 @@ def cache_folder() -> Path:
     """The user's cache folder; the environment's ERRORMAP_STUDIO_CACHE names another."""
     given = os.environ.get("ERRORMAP_STUDIO_CACHE")
     return Path(given) if given else Path(platformdirs.user_cache_dir("errormap-studio"))
+
+
+def data_folder() -> Path:
+    """The user's data folder, with the sample and the backups; the environment's ERRORMAP_STUDIO_DATA names another."""
+    given = os.environ.get("ERRORMAP_STUDIO_DATA")
+    return Path(given) if given else Path(platformdirs.user_data_dir("errormap-studio"))

@@ -269,17 +269,12 @@ def _stats(call: Invocation) -> int:
     return EXIT_DONE
 
 
-def _check(call: Invocation) -> int:
-    from errormap_core.project.check import check
+def _safety(call: Invocation) -> int:
+    """Looking for damage, and the ways back."""
+    from errormap_core import safety_jobs as safety
 
-    with call.project(read_only=True) as project:
-        problems = check(project, replay=call.args.replay)
-    for problem in problems:
-        call.reporter.say(problem.sentence)
-    if not problems:
-        call.reporter.say(tr("The project is sound."))
-    call.reporter.result({"problems": [str(problem.sentence) for problem in problems]})
-    return EXIT_LOSSES if problems else EXIT_DONE
+    job = {"check": safety.check_job, "backup": safety.backup_job, "restore": safety.restore_job}[call.args.command]
+    return job(call)
 
 
 def _history(call: Invocation) -> int:
@@ -458,8 +453,11 @@ COMMANDS: tuple[Command, ...] = (
             "errormap-studio prompt my.errormap full --write terse.toml\n"
             "  errormap-studio prompt my.errormap terse --edit terse.toml --use"),
     Command("stats", "numbers of a project", ("project",), _stats, "errormap-studio stats my.errormap"),
-    Command("check", "look for damage, and for numbers that do not add up", ("project", "replay"), _check,
-            "errormap-studio check my.errormap --replay"),
+    Command("check", "look for damage, and for numbers that do not add up; save what can be read of a damaged project into a copy",
+            ("project", "replay", "repair", "copy"), _safety, "errormap-studio check my.errormap --repair"),
+    Command("backup", "make a backup now", ("project",), _safety, "errormap-studio backup my.errormap"),
+    Command("restore", "list the backups of a project; put one back, over the project or under another name",
+            ("project", "backup", "copy"), _safety, "errormap-studio restore my.errormap --backup latest"),
     Command("history", "list the steps that were taken, the latest first", ("project", "limit"), _history,
             "errormap-studio history my.errormap --limit 10"),
     Command("undo", "take back the last step", ("project",), _undo, "errormap-studio undo my.errormap"),

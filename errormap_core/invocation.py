@@ -1,6 +1,9 @@
 """A command that runs: its arguments, the user's settings, how it tells of itself, and the project that it works on."""
 
 import argparse
+import json
+import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +12,8 @@ from typing import Any
 
 from errormap_core.errors import KnownError
 from errormap_core.people import actor_in
+from errormap_core.project import backups, files, health
+from errormap_core.project.backup_folder import way_back
 from errormap_core.project.store import Project, is_empty
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr
@@ -25,18 +30,45 @@ class Invocation:
 
     @contextmanager
     def project(self, *, create: bool = False, read_only: bool = False) -> Iterator[Project]:
+        """The project that the command is about. Who writes is refused a damaged file, and leaves a backup once a day."""
         path = Path(self.args.project)
         made = create and not path.exists()
-        opened = Project.create(path) if made else Project.open(path, read_only=read_only)
-        if opened.backup is not None:
-            self.reporter.warn(tr("Brought up to date; the file as it was is kept as {backup}.", backup=opened.backup))
+        with _damage_told(path):
+            if not made and not read_only:
+                files.check_file(path)
+                health.refuse_damaged(path)
+            opened = Project.create(path) if made else Project.open(path, read_only=read_only)
+            if made:
+                health.made_sound(path)
+            if opened.backup is not None:
+                self.reporter.warn(
+                    tr("Brought up to date; the file as it was is kept as {backup}.", backup=opened.backup)
+                )
+            try:
+                with opened as project:
+                    yield project
+            except (KnownError, OSError, UnicodeError):
+                if made and is_empty(path):
+                    path.unlink()
+                raise
+            finally:
+                if not read_only:
+                    health.vouch(path)
+        if not read_only:
+            self._back_up(path)
+
+    def _back_up(self, path: Path) -> None:
+        """The daily backup, after the work; of a job of the window the window makes it. What stops it is told, and stops
+        nothing else."""
+        keep, megabytes = self.settings["backups.keep"], self.settings["backups.megabytes"]
+        if self.reporter.progress == "json" or keep < 1 or self.reporter.cancelled() or not backups.is_due(path):
+            return
         try:
-            with opened as project:
-                yield project
-        except (KnownError, OSError, UnicodeError):
-            if made and is_empty(path):
-                path.unlink()
-            raise
+            backups.back_up(path, keep=keep, most_bytes=megabytes * 1_000_000, cancelled=self.reporter.cancelled)
+        except health.LookStopped:
+            pass  # the next command makes it
+        except KnownError as error:
+            self.reporter.warn(error)
 
     def actor(self, project: Project) -> str:
         return actor_in(
@@ -78,3 +110,24 @@ class Invocation:
         values = self.chosen(None)
         yours = {key: value for key, value in values.items() if setting(key).scope == "user"}
         return self.settings.trying(yours), {key: value for key, value in values.items() if key not in yours}
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Tell what a damaged file makes of any command as a sentence; what has another reason goes its way."""
+    try:
+        with files.told(path):
+            yield
+    except KnownError:
+        raise
+    except Exception as error:
+        wrong = health.what_is_wrong(path)
+        if wrong is not None:
+            raise wrong from error
+        if isinstance(error, sqlite3.DatabaseError | zlib.error | json.JSONDecodeError):
+            raise KnownError(
+                tr("The project holds something that cannot be read ({reason}).", reason=error),
+                where=str(path),
+                fix=way_back(path),
+            ) from error
+        raise

@@ -162,6 +162,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("atlas.language", "en", "text", "Language", "Language of the names and descriptions, as a BCP 47 tag.", "project"),
     Setting("atlas.imported", None, "json", "Imported atlas", "What an imported atlas said that is not a category.", "project", hidden=True),
     Setting("queue.questions", True, "flag", "Choose questions", "While Review is open, work out which failures teach most when a person places them.", "user"),
+    # Backups
+    Setting("backups.keep", 5, "int", "Backups of a project", "The most backups that are kept of a project; 0 makes none.", "user", 0, 100),
+    Setting("backups.megabytes", 5000, "int", "Backups, MB in all", "Above this size the oldest backups are deleted; the only one of a project never is.", "user", 1, 10_000_000),
     # The user
     Setting("user.id", "", "text", "Annotator id", "Made at first start.", "user", hidden=True),
     Setting("user.name", "", "text", "Your name", "Signs every step that you take.", "user"),

@@ -53,8 +53,9 @@ def _no_internet_socket() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the settings of the person who runs it."""
+    """No test reads or writes the settings, the sample or the backups of the person who runs it."""
     monkeypatch.setenv("ERRORMAP_STUDIO_CONFIG", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setenv("ERRORMAP_STUDIO_DATA", str(tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 from errormap_core.errors import KnownError
 from errormap_core.exporters.atlas import atlas_document, balance, encode
 from errormap_core.project import counting
+from errormap_core.project.backup_folder import way_back
 from errormap_core.project.queries import totals
 from errormap_core.project.schema import add_reserved
 from errormap_core.project.store import UNDO, Project
@@ -45,12 +46,13 @@ class Problem:
     """Something that is not as it should be."""
 
     sentence: Sentence
+    damage: str = ""  # what SQLite said of the file itself
 
 
 def check(project: Project, *, replay: bool = False) -> list[Problem]:
     """What is wrong with a project; `replay` also takes every step of the log again on a copy and compares."""
     try:
-        found = [Problem(s) for s in _file(project)]
+        found = list(_file(project))
         if found:
             return found  # nothing that rests on a damaged file can be trusted
         with tempfile.TemporaryDirectory(prefix="errormap-check-") as name:
@@ -60,18 +62,20 @@ def check(project: Project, *, replay: bool = False) -> list[Problem]:
             if replay:
                 found += [Problem(s) for s in _replayed(project, folder)]
     except sqlite3.DatabaseError as error:
-        return [Problem(tr("The file is damaged: {said}.", said=error))]
+        return [Problem(tr("The file is damaged: {said}.", said=error), str(error))]
     return found
 
 
-def _file(project: Project) -> Iterator[Sentence]:
+def _file(project: Project) -> Iterator[Problem]:
     for (said,) in project.db.execute("PRAGMA integrity_check"):
         if said != "ok":
-            yield tr("The file is damaged: {said}.", said=said)
+            said = " ".join(str(said).removeprefix("*** in database main ***").split())
+            yield Problem(tr("The file is damaged: {said}.", said=said), said)
     for table, row, parent, _ in project.db.execute("PRAGMA foreign_key_check"):
-        yield tr(
+        missing = tr(
             "Row {row} of {table} refers to a row of {parent} that is not there.", row=row, table=table, parent=parent
         )
+        yield Problem(missing, str(missing).rstrip("."))
 
 
 def copy_of(project: Project, path: Path) -> None:
@@ -178,7 +182,7 @@ def replay(project: Project, path: Path) -> Project:
                 if row["undo_of"] not in ids:
                     raise KnownError(
                         tr("Step {seq:,} takes back one that is not in the log.", seq=row["seq"]),
-                        fix=tr("Use a backup copy from the same folder."),
+                        fix=way_back(project.path),
                     )
                 change = again.undo_entry(ids[row["undo_of"]], actor=row["actor"], at=row["at"])
             else:

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from errormap_core.errors import KnownError, Locked
 from errormap_core.ids import now
-from errormap_core.project import counting
+from errormap_core.project import counting, damage
 from errormap_core.project.sampling import register_functions
 from errormap_core.project.schema import APPLICATION_ID, migrations
 from errormap_core.sentences import tr
@@ -128,6 +128,7 @@ def migrate(db: Database, path: Path, *, read_only: bool) -> Path | None:
         if applied and applied != known:
             stamp = now().replace(":", "").replace("-", "").replace(".", "")
             backup = path.with_name(f"{path.name}.backup-{applied[-1].split('_')[0]}-{stamp}")
+            os.close(os.open(backup, os.O_CREAT | os.O_EXCL, path.stat().st_mode & 0o777))
             with contextlib.closing(sqlite3.connect(backup)) as copy:
                 db.conn.backup(copy)
         migrations.apply(db)
@@ -143,12 +144,8 @@ def told(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise _sentence_for(error, path) from error
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise KnownError(
-                tr("The project file is damaged ({reason}).", reason=error),
-                where=str(path),
-                fix=tr("Use a backup copy from the same folder; `errormap-studio check` says more."),
-            ) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise damage.found(path, error) from error
         raise
 
 

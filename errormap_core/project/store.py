@@ -18,7 +18,8 @@ from sqlite_utils import Database
 import errormap_core
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id, now
-from errormap_core.project import counting, files, log
+from errormap_core.project import counting, damage, files, log
+from errormap_core.project.backup_folder import way_back
 from errormap_core.project.facts import ProjectFacts
 from errormap_core.project.previewing import preview_on
 from errormap_core.project.rows import write_edits
@@ -159,6 +160,7 @@ class Project:
                 fix=tr("Close the window that edits it, or work on a copy."),
             )
         self._refuse_cut_off()
+        damage.refuse(self.path)
         with files.told(self.path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
@@ -332,7 +334,7 @@ class Project:
             raise KnownError(
                 tr("The project says nothing of itself ({key}).", key=key),
                 where=str(self.path),
-                fix=tr("It is damaged; use a backup copy from the same folder."),
+                fix=way_back(self.path),
             )
         return row[0]
 

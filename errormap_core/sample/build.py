@@ -1,12 +1,10 @@
 """Builds the sample project from its text: records, gold analyses, the proposals that a real run made of them."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from errormap_core.caches import data_folder
 from errormap_core.gold.fitting import fit_to_project
 from errormap_core.ids import content_id, new_id
 from errormap_core.importers.importing import import_files
@@ -88,11 +86,6 @@ def _add_proposals(project: Project) -> None:
 def sample_gold() -> Path:
     """The folder of the gold that comes with the sample."""
     return resource_path("sample", "gold")
-
-
-def data_folder() -> Path:
-    """The user's data folder; the environment's ERRORMAP_STUDIO_DATA names another."""
-    return Path(os.environ.get("ERRORMAP_STUDIO_DATA") or platformdirs.user_data_dir("errormap-studio"))
 
 
 def open_sample(folder: Path | None = None) -> Path:

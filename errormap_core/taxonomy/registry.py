@@ -74,7 +74,7 @@ def operation_from(kind: str, version: int, arguments: Mapping[str, Any]) -> Ope
     except (TypeError, KeyError) as error:
         raise KnownError(
             tr("A step of the kind {kind} has arguments that make no step ({reason}).", kind=kind, reason=error),
-            fix=tr("The log is damaged; use a backup copy from the same folder."),
+            fix=tr("The log is damaged. “errormap-studio restore PROJECT” lists the backups of a project."),
         ) from error
     return made
 
