@@ -16,6 +16,7 @@ from typing import Any
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id
+from errormap_core.output_paths import PROJECT, new_output, rename_new
 from errormap_core.project import backup_folder, damage, files, health
 from errormap_core.project.backup_folder import DAY, Backup
 from errormap_core.project.health import Stopped, never
@@ -73,7 +74,8 @@ def back_up(
             _refuse_no_room(path, source)
             new = backup_folder.part_name(owner.folder)
             try:
-                _copy(source.conn, new, mode=path.stat().st_mode & 0o600, cancelled=cancelled, told=told)
+                _create(new, path.stat().st_mode & 0o600)
+                _copy(source.conn, new, cancelled=cancelled, told=told)
                 _verify(new, path, mark)
                 backup = backup_folder.new_name(owner)
                 new.rename(backup)
@@ -88,34 +90,27 @@ def back_up(
 def restore(backup: Path, target: Path, *, replace: bool = False) -> Path | None:
     """Put a backup at `target`. What is there is kept beside it under another name, which is returned, where `replace`
     allows that. Raises KnownError where it cannot be done; then everything is as it was."""
-    if not target.parent.is_dir():
-        raise KnownError(
-            tr("There is no such folder."), where=str(target.parent), fix=tr("Make it, or choose another.")
-        )
     _refuse_unfit(backup)
-    if os.path.lexists(target) and not replace:
-        raise KnownError(tr("There is a file of this name already."), where=str(target), fix=tr("Choose another name."))
-    if os.path.lexists(target) and (not target.is_file() or target.is_symlink()):
+    if not (replace and os.path.lexists(target)):
+        with new_output(target, PROJECT, inputs=[backup], like=backup) as new:
+            with contextlib.closing(_immutable(backup)) as source:
+                _copy(source, new)
+        health.made_sound(target)
+        return None
+    if not target.is_file():
         raise KnownError(
-            tr("A project is restored over a plain file alone."), where=str(target), fix=tr("Choose another name.")
+            tr("A project is restored over a file alone."), where=str(target), fix=tr("Choose another name.")
         )
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-    new = target.with_name(f".{target.name}.{os.getpid()}-{new_id()[:8]}.part")
+    target = Path(os.path.realpath(target))
+    new = target.with_name(f".errormap-{new_id()[:8]}.part")
     kept: Path | None = None
     try:
         with _folder_told(target.parent):
+            _create(new, target.stat().st_mode & 0o777)
             with contextlib.closing(_immutable(backup)) as source:
-                _copy(source, new, mode=mode)
-            if target.exists():
-                kept = _put_aside(target)
-            try:
-                os.link(new, target)  # fails where the name was taken meanwhile, as renaming would not
-            except FileExistsError as error:
-                raise KnownError(
-                    tr("There is a file of this name already."), where=str(target), fix=tr("Choose another name.")
-                ) from error
-            except OSError:  # a file system without hard links
-                new.rename(target)
+                _copy(source, new)
+            kept = _put_aside(target)
+            rename_new(new, target)
     except BaseException:
         if kept is not None and not target.exists():
             _move(kept, target)
@@ -164,17 +159,18 @@ def _refuse_no_room(path: Path, source: Any) -> None:
         )
 
 
-def _copy(
-    source: sqlite3.Connection, new: Path, *, mode: int, cancelled: Stopped = never, told: Told | None = None
-) -> None:
+def _create(new: Path, mode: int) -> None:
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    os.chmod(new, mode)
+
+
+def _copy(source: sqlite3.Connection, new: Path, *, cancelled: Stopped = never, told: Told | None = None) -> None:
     def step(_: int, left: int, total: int) -> None:
         if cancelled():
             raise health.LookStopped
         if told is not None:
             told(total - left, total)
 
-    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    os.chmod(new, mode)
     try:
         with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = OFF")  # nothing to go back to: it is given up as a whole

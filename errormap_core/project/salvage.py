@@ -8,7 +8,6 @@ no row is invented that says anything of a failure.
 
 import contextlib
 import json
-import os
 import sqlite3
 import zlib
 from collections import Counter
@@ -19,8 +18,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from errormap_core.errors import KnownError
 from errormap_core.ids import new_id, now
+from errormap_core.output_paths import PROJECT, new_output
 from errormap_core.project import counting, files, log
 from errormap_core.project.salvage_reading import Reading
 from errormap_core.project.schema import APPLICATION_ID, migrations
@@ -96,37 +95,14 @@ class Salvage:
 
 
 def repair(path: Path, target: Path) -> Salvage:
-    """Make a repaired copy of `path` at `target`, which must not exist. Raises KnownError where nothing can be saved."""
-    if os.path.lexists(target):
-        raise KnownError(tr("There is a file of this name already."), where=str(target), fix=tr("Choose another name."))
-    if not target.parent.is_dir():
-        raise KnownError(
-            tr("There is no such folder."), where=str(target.parent), fix=tr("Make it, or choose another.")
-        )
-    new = target.with_name(f".{target.name}.{os.getpid()}-{new_id()[:8]}.part")
-    try:
-        with files.told(target):
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, path.stat().st_mode & 0o666))
-            db = files.connect(new, read_only=False)
-            try:
-                salvage = _save(path, db)
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                db.close()
-        if target.exists():
-            raise KnownError(
-                tr("There is a file of this name already."), where=str(target), fix=tr("Choose another name.")
-            )
-        new.rename(target)
-    except OSError as error:
-        raise KnownError(
-            tr("The repaired copy cannot be written ({reason}).", reason=error.strerror or error),
-            where=str(target),
-            fix=tr("Check who may write there, and that there is room."),
-        ) from error
-    finally:
-        for end in ("", "-wal", "-shm"):
-            Path(f"{new}{end}").unlink(missing_ok=True)
+    """Make a repaired copy of `path` at `target`, where nothing may be. Raises KnownError where nothing can be saved."""
+    with new_output(target, PROJECT, inputs=[path], like=path) as new, files.told(target):
+        db = files.connect(new, read_only=False)
+        try:
+            salvage = _save(path, db)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            db.close()
     return salvage
 
 
@@ -195,8 +171,8 @@ def _take_from_log(db: Database, salvage: Salvage) -> None:
                     for values in edit.rows:
                         rows[table, values[place]] = dict(zip(columns, values, strict=True)) if edit.created else None
                 case BulkUpdate(table=table, column=column):
-                    for key in edit.ids:
-                        row = rows.get((table, key))
+                    for number in edit.ids:
+                        row = rows.get((table, number))
                         if row is not None:
                             row[column] = edit.after
     for (table, key), row in rows.items():
