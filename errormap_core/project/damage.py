@@ -22,32 +22,30 @@ class DamagedFile(KnownError):
         self.path = path
 
 
-_found: dict[tuple[str, int], DamagedFile] = {}
-"""By name and inode, so that a file that was put in the place of a damaged one is not taken for it."""
+_found: dict[tuple[str, int], str] = {}
+"""What was found, by name and inode, so that a file that was put in the place of a damaged one is not taken for it."""
 
 
 def found(path: Path, reason: object) -> DamagedFile:
     """Keep in mind that this file is damaged; returns the error that says so."""
-    error = DamagedFile(path, reason)
     key = _key(path)
     if key is not None:
-        _found[key] = error
-    return error
+        _found[key] = str(reason)
+    return DamagedFile(path, reason)
 
 
 def known(path: Path) -> DamagedFile | None:
     """The damage that was found in this file, by this process."""
-    if not _found:
-        return None
-    key = _key(path)
-    return None if key is None else _found.get(key)
+    key = _key(path) if _found else None
+    reason = None if key is None else _found.get(key)
+    return None if reason is None else DamagedFile(path, reason)
 
 
 def refuse(path: Path) -> None:
     """Raises DamagedFile where damage was found in this file."""
     error = known(path)
     if error is not None:
-        raise DamagedFile(path, error.what.values["reason"])
+        raise error
 
 
 def forget(path: Path) -> None:

@@ -89,16 +89,22 @@ def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS) -> Database:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         else:  # a reader that may write to the folder, so that SQLite can clean up behind it
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-        else:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # a decision that was shown as saved survives a power cut
-        register_functions(connection)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            if read_only:
+                connection.execute("PRAGMA query_only = ON")
+            else:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(
+                    "PRAGMA synchronous = FULL"
+                )  # a decision that was shown as saved survives a power cut
+            register_functions(connection)
+        except BaseException:
+            connection.close()
+            raise
         return Database(connection)
 
 

@@ -75,9 +75,13 @@ class Project:
         try:
             self.backup = files.migrate(self.db, path, read_only=read_only)
             self.reader: Database = files.connect(path, read_only=True, busy_ms=busy_ms)
-            with files.told(path):
-                self.copy_id = str(self._meta("copy_id"))
-                self._load()
+            try:
+                with files.told(path):
+                    self.copy_id = str(self._meta("copy_id"))
+                    self._load()
+            except BaseException:
+                self.reader.close()
+                raise
             self._log_inode = files.inode(files.log_file(path))
         except BaseException:
             self.db.close()
