@@ -388,12 +388,15 @@ def _category(tree: Tree, text: str, field_name: str) -> str:
 
 def _at_path(tree: Tree, parent_id: str | None, path: tuple[str, ...]) -> Iterator[str]:
     """Ids of the categories with this path below a parent. A name may hold a stroke itself."""
-    for child in tree.children(parent_id):
-        own = _path_key(tree.live(child).name)
-        if own == path:
-            yield child
-        elif own == path[: len(own)]:
-            yield from _at_path(tree, child, path[len(own) :])
+    waiting = [(parent_id, path)]
+    while waiting:
+        parent_id, path = waiting.pop()
+        for child in tree.children(parent_id):
+            own = _path_key(tree.live(child).name)
+            if own == path:
+                yield child
+            elif own == path[: len(own)]:
+                waiting.append((child, path[len(own) :]))
 
 
 def _path_key(path: str) -> tuple[str, ...]:

@@ -297,7 +297,7 @@ def stats(project: Project) -> dict[str, Any]:
         "categories": [
             {
                 "id": category.id,
-                "path": project.tree.path(category.id),
+                "path": project.tree.place(category.id),
                 "failures": counts[category.id],
                 "share": counts[category.id] / totals.n_counted if totals.n_counted else None,
                 "looked_at": looked_at[category.id],

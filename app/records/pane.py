@@ -130,7 +130,7 @@ class RecordPane(QWidget):
             self._session.failed.emit(error)
             return
         counted = next((a for a in detail.assignments if a.counts), None)
-        category = project.tree.path(counted.category_id) if counted else str(tr("not placed yet"))
+        category = project.tree.place(counted.category_id) if counted else str(tr("not placed yet"))
         scheme = self._session.theme.scheme
         to_do = self._to_do()
         shown = (detail, category, scheme.name, self._session.theme.factor, str(to_do))

@@ -13,7 +13,7 @@ class PlaceDialog(Picker):
     """The categories that fit; Enter places."""
 
     def __init__(self, tree: Tree, *, n: int, place: Callable[[str], object], parent: QWidget) -> None:
-        paths = [(c.id, tree.path(c.id), c.description) for c in tree]
+        paths = [(c.id, tree.place(c.id), c.description) for c in tree]
 
         def entries(words: list[str]) -> Iterator[tuple[str, str, str]]:
             return (entry for entry in paths if all(word in entry[1].casefold() for word in words))

@@ -77,7 +77,7 @@ class ChangeCard(Card):
         tree, category = project.tree, self._category
         is_moving = row.kind in ("promote", "move")
         self.now_name.say(category.name)
-        self.now_place.say(_place(tree.path(category.parent_id) if category.parent_id else ""))
+        self.now_place.say(_place(tree.place(category.parent_id) if category.parent_id else ""))
         self.now_text.say(category.description or tr("No description"))
         for field in (self.name, self.description):
             field.blockSignals(True)
@@ -91,7 +91,7 @@ class ChangeCard(Card):
         for field in (self.name, self.description):
             field.blockSignals(False)
         parent_id = arguments.get("parent_id") if is_moving else category.parent_id
-        self.then_place.say(_place(tree.path(parent_id) if parent_id else ""))
+        self.then_place.say(_place(tree.place(parent_id) if parent_id else ""))
         self.then_text.say("" if row.kind == "describe" else (category.description or tr("No description")))
         for widget in (self.now_name, self.name, self.now_place, self.then_place):
             widget.setVisible(row.kind != "describe")

@@ -69,7 +69,7 @@ class NewRow(QWidget):
         self.place.addItem(str(tr("at the top")), "")
         for category in tree:
             if category.reserved != "hard":
-                self.place.addItem(str(tr("below {path}", path=tree.path(category.id))), category.id)
+                self.place.addItem(str(tr("below {path}", path=tree.place(category.id))), category.id)
         self.name.setText(name)
         at = self.place.findData(parent_id or "")
         self.place.setCurrentIndex(max(0, at))

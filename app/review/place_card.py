@@ -131,7 +131,7 @@ class PlaceCard(Card):
         self.judged.say("" if analysis is None else analysis.error_title)
         self.summary.say("" if analysis is None else analysis.error_summary)
         counted = next((a for a in self.detail.assignments if a.counts), None) if self.detail is not None else None
-        path = project.tree.path(counted.category_id) if counted is not None else ""
+        path = project.tree.place(counted.category_id) if counted is not None else ""
         self.where.say(tr("Now in: {path}", path=path) if path else "")
         self.list.show_candidates(self.candidates, self._keys())
         tab_after(self.answer, self.list.buttons)
@@ -388,7 +388,7 @@ class PlaceCard(Card):
         project = self.session.project
         assert project is not None
         tree = project.tree
-        places = [(c.id, tree.path(c.id), c.description) for c in tree]
+        places = [(c.id, tree.place(c.id), c.description) for c in tree]
         names = {c.id: c.name for c in tree}
         for row in self._deck.waiting():
             if row.kind == "create":

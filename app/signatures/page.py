@@ -113,7 +113,7 @@ class SignaturesPage(QWidget):
         self.models = list(counted)[:MOST_MODELS]
         self.category_ids = [ids[i] for i in shown]
         self.shares = shares[: len(self.models)][:, shown]
-        name = project.tree.path(level) if level else str(tr("All categories"))
+        name = project.tree.place(level) if level else str(tr("All categories"))
         self._title.setText(name)
         self._title.setFont(self._session.theme.font(size=1.1, semibold=True))
         n_failures = sum(counted.values())

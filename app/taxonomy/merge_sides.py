@@ -99,7 +99,7 @@ class MergeSides(QScrollArea):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         name = category.name if len(category.name) <= SHORT else category.name[: SHORT - 1] + "…"
-        path = tree.path(category_id)
+        path = tree.place(category_id)
         if self._can_leave_out:
             box = QCheckBox(side)
             box.setAccessibleName(str(tr("“{name}” is merged", name=category.name)))
@@ -124,7 +124,7 @@ class MergeSides(QScrollArea):
         n = self.counts[category_id]
         said = [str(trn("{n:,} failure", "{n:,} failures", n))]
         if category.parent_id is not None:
-            said.append(str(tr("below {path}", path=tree.path(category.parent_id))))
+            said.append(str(tr("below {path}", path=tree.place(category.parent_id))))
         numbers = _words(" · ".join(said), side)
         numbers.setForegroundRole(numbers.foregroundRole().PlaceholderText)
         column.addWidget(numbers)

@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema
 
-from errormap_core.measures.counts import subtree_counts
+from errormap_core.measures.counts import subtree_counts, subtree_counts_by
 from errormap_core.output_paths import OutputKind, check_output, write_output
 from errormap_core.project import queries
 from errormap_core.project.atlas_queries import examples as examples_of
@@ -126,7 +126,9 @@ def _categories(
 ) -> list[dict[str, Any]]:
     own = queries.own_counts(project.db)
     below, looked_at = subtree_counts(project.tree, own), subtree_counts(project.tree, own_looked_at)
-    by = {what: queries.own_counts_by(project.db, what) for what in ("model", "dataset")}
+    by = {
+        what: subtree_counts_by(project.tree, queries.own_counts_by(project.db, what)) for what in ("model", "dataset")
+    }
     found = []
     for category in project.tree:
         item = _structure(category)
@@ -138,8 +140,8 @@ def _categories(
                 "subtree": count,
                 "share": round(count / n_counted, SHARE_DIGITS) if n_counted else None,
                 "looked_at": looked_at[category.id],
-                "by_model": _summed(project, category.id, by["model"]),
-                "by_dataset": _summed(project, category.id, by["dataset"]),
+                "by_model": dict(sorted(by["model"][category.id].items())),
+                "by_dataset": dict(sorted(by["dataset"][category.id].items())),
             }
             if examples:
                 item["examples"] = examples_of(project.db, category.id, most=examples)
@@ -172,14 +174,6 @@ def _structure(category: Category) -> dict[str, Any]:
         "reserved": category.reserved,
         "provenance": json.loads(category.provenance),
     }
-
-
-def _summed(project: Project, category_id: str, own: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for member in project.tree.subtree(category_id):
-        for name, n in own.get(member, {}).items():
-            found[name] = found.get(name, 0) + n
-    return dict(sorted(found.items()))
 
 
 def balance(document: Mapping[str, Any]) -> list[str]:

@@ -125,11 +125,20 @@ def _broken_ids(document: dict[str, Any]) -> list[Sentence]:
 def _circles(document: dict[str, Any]) -> list[Sentence]:
     leads = {item["id"]: item["to"] for item in document["redirects"]}
     wrong = []
-    for place, item in enumerate(document["redirects"]):
-        seen, at = {item["id"]}, item["to"]
-        while at in leads and at not in seen:
+    checked: set[str] = set()
+    circling: set[str] = set()
+    for first in leads:
+        way: list[str] = []
+        seen: set[str] = set()
+        at = first
+        while at in leads and at not in checked and at not in seen:
+            way.append(at)
             seen.add(at)
             at = leads[at]
-        if at in seen:
+        if at in circling or at in seen:
+            circling |= seen
+        checked |= seen
+    for place, item in enumerate(document["redirects"]):
+        if item["id"] in circling:
             wrong.append(tr("redirects/{place}/to: leads in a circle", place=place))
     return wrong

@@ -12,3 +12,15 @@ def subtree_counts(tree: Tree, own: Mapping[str, int]) -> dict[str, int]:
         below = sum(counts[child] for child in tree.children(category.id))
         counts[category.id] = own.get(category.id, 0) + below
     return counts
+
+
+def subtree_counts_by(tree: Tree, own: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """The same by model, dataset or the like; what is 0 is left out."""
+    counts: dict[str, dict[str, int]] = {}
+    for category in reversed(list(tree)):
+        found = dict(own.get(category.id, {}))
+        for child in tree.children(category.id):
+            for name, n in counts[child].items():
+                found[name] = found.get(name, 0) + n
+        counts[category.id] = found
+    return counts

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from errormap_core.measures.counts import subtree_counts_by
 from errormap_core.taxonomy.tree import Tree
 
 
@@ -26,10 +27,10 @@ def shares_by_model(
     models = list(counted_by_model)
     place = {model: row for row, model in enumerate(models)}
     counts = np.zeros((len(models), len(category_ids)))
+    below = subtree_counts_by(tree, own_by_model)
     for column, category_id in enumerate(category_ids):
-        for member in tree.subtree(category_id):
-            for model, n in own_by_model.get(member, {}).items():
-                counts[place[model], column] += n
+        for model, n in below[category_id].items():
+            counts[place[model], column] = n
     of = np.array([counted_by_model[model] for model in models], dtype=float).reshape(-1, 1)
     shares = np.full_like(counts, np.nan)
     np.divide(counts, of, out=shares, where=of > 0)

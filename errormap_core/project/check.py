@@ -17,7 +17,7 @@ from errormap_core.project.store import UNDO, Project
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Edit, unpack
 from errormap_core.taxonomy.operations import operation_from
-from errormap_core.taxonomy.tree import name_key
+from errormap_core.taxonomy.tree import Category, name_key
 
 PEOPLES = ("decision", "assignment", "record_mark", "record_note", "chosen_threshold", "category", "log")
 
@@ -115,15 +115,18 @@ def _tree(project: Project) -> Iterator[Sentence]:
     for category in tree:
         key = (category.parent_id, name_key(category.name))
         if key in names:
-            yield tr("“{path}” is there twice.", path=tree.path(category.id))
+            yield tr("“{path}” is there twice.", path=tree.place(category.id))
         names.add(key)
+    lead: dict[str, bool] = {}  # whether the redirects from here end in the tree
     for category in tree.retired():
-        seen = {category.id}
-        at = tree.get(category.redirect_to or "")
-        while at is not None and at.redirect_to is not None and at.id not in seen:
-            seen.add(at.id)
-            at = tree.get(at.redirect_to)
-        if at is None or at.retired is not None:
+        way: dict[str, None] = {}
+        at: Category | None = category
+        while at is not None and at.retired is not None and at.id not in lead and at.id not in way:
+            way[at.id] = None
+            at = tree.get(at.redirect_to or "")
+        leads = at is not None and (at.retired is None or lead.get(at.id, False))
+        lead.update(dict.fromkeys(way, leads))
+        if not lead[category.id]:
             yield tr("The redirect of “{name}” leads nowhere.", name=category.name)
     sql = """SELECT count(*) FROM assignment a JOIN category c ON c.id = a.category_id WHERE c.retired IS NOT NULL"""
     (n,) = project.db.execute(sql).fetchone()

@@ -398,7 +398,7 @@ def candidates_of(project: Project) -> list[Candidate]:
         if category.reserved is None and (not tree.children(category.id) or category.id in used)
     ]
     chosen += [tree.live(key) for key in (OTHER_ID, HARD_ID)]
-    return [Candidate(each.id, each.name, each.description, tree.path(each.id)) for each in chosen]
+    return [Candidate(each.id, each.name, each.description, tree.place(each.id)) for each in chosen]
 
 
 def _member(each: Classification) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from errormap_core.taxonomy.category_operations import (
     refuse_used_id,
 )
 from errormap_core.taxonomy.facts import ProposalFacts
+from errormap_core.taxonomy.folding import Folding
 from errormap_core.taxonomy.provenance import provenance
 from errormap_core.taxonomy.record_operations import AssignFailures
 from errormap_core.taxonomy.rulings import Ruling
@@ -265,8 +266,10 @@ def accept_split(desk: "Desk", proposal: ProposalFacts, ruling: Ruling) -> Accep
     is_empty = not draft.tree.children(category.id) and not draft.facts.n_counted([category.id])
     if is_empty and not is_below and category.reserved is None:
         largest = max(parts, key=lambda part: len(part.record_ids))
-        went = draft.fold(category.id, largest.category_id, retired="merged", on_collision="rename")
-        draft.move_assignments(went)
+        folding = Folding(draft, "rename")
+        folding.fold(category.id, largest.category_id)
+        folding.finish()
+        draft.move_assignments(folding.went)
         return Accepted(largest.category_id, said)
     return Accepted(category.id, said)
 

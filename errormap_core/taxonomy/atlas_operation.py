@@ -56,26 +56,31 @@ class ImportAtlas:
 
     def _redirects(self, draft: Draft) -> None:
         """Retired categories, each after the one that it leads to (the foreign key wants that)."""
-        waiting = {item["id"]: item for item in self.atlas["redirects"]}
-        while waiting:
-            ready = [item for item in waiting.values() if item["to"] not in waiting]
-            if not ready:
-                raise KnownError(
-                    tr("Redirects of the atlas lead in a circle ({id}).", id=min(waiting)),
-                    fix=tr("Mend “redirects” in the file."),
-                )
-            for item in ready:
+        redirects = {item["id"]: item for item in self.atlas["redirects"]}
+        done: set[str] = set()
+        for first in redirects.values():
+            way: dict[str, dict[str, Any]] = {}  # from this one on, up to what is there
+            item: dict[str, Any] | None = first
+            while item is not None and item["id"] not in done:
+                if item["id"] in way:
+                    raise KnownError(
+                        tr("Redirects of the atlas lead in a circle ({id}).", id=min(way)),
+                        fix=tr("Mend “redirects” in the file."),
+                    )
+                way[item["id"]] = item
+                item = redirects.get(item["to"])
+            for each in reversed(way.values()):
                 draft.create(
                     Category(
-                        id=item["id"],
+                        id=each["id"],
                         parent_id=None,
                         position=0.0,
-                        name=item["name"],
-                        retired=item["reason"],
-                        redirect_to=item["to"],
+                        name=each["name"],
+                        retired=each["reason"],
+                        redirect_to=each["to"],
                     )
                 )
-                del waiting[item["id"]]
+            done.update(way)
 
     def _choose(self, draft: Draft, key: str, value: Any) -> None:
         draft.set_row("choice", key, {"key": key, "value": _text(value)})

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id
 from errormap_core.sentences import Sentence, tr, trn
-from errormap_core.taxonomy.draft import Draft, OnCollision
+from errormap_core.taxonomy.draft import Draft
+from errormap_core.taxonomy.folding import Folding, OnCollision
 from errormap_core.taxonomy.provenance import provenance
 from errormap_core.taxonomy.registry import operation, tuples
 from errormap_core.taxonomy.tree import Category, Tree, name_key
@@ -140,7 +141,7 @@ def outermost(tree: Tree, category_ids: Sequence[str]) -> list[str]:
     chosen = set(category_ids)
     for category_id in chosen:
         tree.live(category_id)
-    return tree.in_order(c for c in chosen if chosen.isdisjoint(tree.ancestors(c)))
+    return tree.outermost(chosen)
 
 
 def moves_to(tree: Tree, category_ids: Sequence[str], parent_id: str | None) -> list[str]:
@@ -187,9 +188,8 @@ class MoveCategories:
     def plan(self, draft: Draft) -> Sentence:
         moving = moves_to(draft.tree, self.category_ids, self.parent_id)
         names = [draft.tree.live(c).name for c in moving]
-        for offset, category_id in enumerate(moving):
-            index = None if self.index is None else self.index + offset
-            position = draft.place_at(self.parent_id, index, moving=moving[offset:])
+        positions = draft.places_at(self.parent_id, self.index, len(moving), moving=set(moving))
+        for category_id, position in zip(moving, positions, strict=True):
             draft.change(category_id, parent_id=self.parent_id, position=position)
             draft.effect.n_categories += 1
         where = (
@@ -230,17 +230,20 @@ class MergeCategories:
             refuse_reserved(tree.live(category_id), tr("merged into another"))
             if target.reserved == "hard" and tree.children(category_id):
                 refuse_parent(tree, target.id)
-        above = [c for c in tree.ancestors(self.into) if c in set(sources)]
+        chosen = set(sources)
+        above = [c for c in tree.ancestors(self.into) if c in chosen]
         if above:
             refuse_reserved(target, tr("moved"))
             top = tree.live(above[-1])
             draft.change(self.into, parent_id=top.parent_id, position=top.position)
         gone = {*sources, self.into}
-        below = {c for s in sources for c in tree.subtree(s) if c not in gone}
-        went: dict[str, str] = {}
+        below = {c for s in tree.outermost(sources) for c in tree.subtree(s) if c not in gone}
+        folding = Folding(draft, self.on_collision)
         for category_id in sources:
-            if category_id in tree and category_id not in went:
-                went |= draft.fold(category_id, self.into, retired="merged", on_collision=self.on_collision)
+            if category_id in tree:  # else a category of its name took it along
+                folding.fold(category_id, self.into)
+        folding.finish()
+        went = folding.went
         along = sorted(c for c in below if c not in went)
         n_along = draft.facts.n_counted(along) if along else 0
         draft.effect.n_categories_along += len(along)
@@ -307,21 +310,21 @@ class SplitCategory:
         children = set(tree.children(category.id))
         seen: set[str] = set()
         n_failures = 0
-        for part in self.parts:
+        places = None
+        if not self.is_below and category.reserved is None:
+            siblings = [c for c in tree.children(parent_id) if tree.live(c).reserved is None]
+            places = draft.places_at(parent_id, siblings.index(category.id) + 1, len(self.parts))
+        for place, part in enumerate(self.parts):
             name = checked_name(part.name)
             self._check(draft, part, children, seen)
             moving = [*part.child_ids] if self.is_below else []
             draft.refuse_same_name(parent_id, name, but=moving)
             refuse_used_id(tree, part.category_id)
-            index = None
-            if not self.is_below and category.reserved is None:
-                siblings = [c for c in tree.children(parent_id) if tree.live(c).reserved is None]
-                index = siblings.index(category.id) + 1 + self.parts.index(part)
             draft.create(
                 Category(
                     id=part.category_id,
                     parent_id=parent_id,
-                    position=draft.place_at(parent_id, index),
+                    position=draft.place_at(parent_id, None) if places is None else places[place],
                     name=name,
                     description=part.description.strip(),
                     provenance=provenance(draft),
@@ -346,7 +349,7 @@ class SplitCategory:
                 tr("Nothing was chosen for “{name}”.", name=part.name),
                 fix=tr("Choose failures or categories that go into it."),
             )
-        if len(set(chosen)) < len(chosen) or seen.intersection(chosen):
+        if len(set(chosen)) < len(chosen) or not seen.isdisjoint(chosen):
             raise KnownError(
                 tr("A failure or category was chosen twice, last for “{name}”.", name=part.name),
                 fix=tr("Each goes into one part."),
@@ -390,16 +393,11 @@ class DeleteCategories:
             raise KnownError(tr("Nothing was chosen to be deleted."), fix=tr("Select a category first."))
         other = next(c.id for c in tree if c.reserved == "other")
         names = [c.name for c in tree if c.id in chosen]
-        went: dict[str, str] = {}
+        folding = Folding(draft, self.on_collision)
         for category_id in reversed([c.id for c in tree if c.id in chosen]):  # deepest first
-            if category_id not in tree:
-                continue  # a child of its name took it along
-            parent_id = tree.live(category_id).parent_id
-            draft.change(category_id, retired="deleted", redirect_to=parent_id or other)
-            went[category_id] = parent_id or other
-            draft.effect.n_categories += 1
-            for child in tree.children(category_id):
-                went |= draft.lift(child, parent_id, on_collision=self.on_collision)
-        n_failures = draft.move_assignments(went)
+            if category_id in tree:  # else a child of its name took it along
+                folding.delete(category_id, tree.live(category_id).parent_id or other)
+        folding.finish()
+        n_failures = draft.move_assignments(folding.went)
         what = tr("“{name}”", name=names[0]) if len(names) == 1 else tr("{k:,} categories", k=len(names))
         return trn("Deleted {what}, {n:,} failure moved", "Deleted {what}, {n:,} failures moved", n_failures, what=what)

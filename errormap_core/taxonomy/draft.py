@@ -4,25 +4,27 @@ Nothing is written here. What a plan may ask of the project (facts.py) is answer
 """
 
 import dataclasses
-import itertools
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import AnyEdit, BulkRows, BulkUpdate, Edit, Row
 from errormap_core.taxonomy.facts import ASSIGNMENT_COLUMNS, Facts
 from errormap_core.taxonomy.planned import PlannedFacts
-from errormap_core.taxonomy.tree import Category, Tree
-
-OnCollision = Literal["merge", "rename"]
+from errormap_core.taxonomy.tree import Category, Tree, name_key
 
 _STEP = 1.0
 
+_NUMBERED = re.compile(r"(.*) \(\d+\)")
+
 _NAMED = 3
 """So many people are named whose decisions are touched."""
+
+_TOLD = 20
+"""So many children that are merged or renamed are told one by one."""
 
 
 @dataclass(slots=True)
@@ -89,10 +91,20 @@ class Effect:
             said.append(
                 trn("Touches {n:,} decision of {names}.", "Touches {n:,} decisions of {names}.", n, names=names)
             )
-        for name, into in self.merged_children:
+        for name, into in self.merged_children[:_TOLD]:
             said.append(tr("“{name}” is merged into “{into}”, which has the same name.", name=name, into=into))
-        for name, new in self.renamed_children:
+        if more := len(self.merged_children[_TOLD:]):
+            said.append(
+                trn(
+                    "{n:,} more is merged into one of its name.",
+                    "{n:,} more are merged into ones of their names.",
+                    more,
+                )
+            )
+        for name, new in self.renamed_children[:_TOLD]:
             said.append(tr("“{name}” becomes “{new}”, as its name is taken there.", name=name, new=new))
+        if more := len(self.renamed_children[_TOLD:]):
+            said.append(trn("{n:,} more gets another name.", "{n:,} more get other names.", more))
         if self.other_before != self.other_after and self.n_total:
             before, after = (self.other_before or 0) / self.n_total, (self.other_after or 0) / self.n_total
             said.append(tr("Other: {before:.1%} → {after:.1%}.", before=before, after=after))
@@ -123,6 +135,7 @@ class Draft:
         self.effect = Effect()
         self.touched_assignments: list[int] = []
         self._next_id: int | None = None
+        self._numbers: dict[tuple[str | None, str], int] = {}  # the number behind a name that was last found free
 
     def mark(self) -> "Mark":
         """Where planning has come, to come back to."""
@@ -144,6 +157,7 @@ class Draft:
                     self.tree.drop(edit.key)
                 else:
                     self.tree.put(Category.from_row(edit.before))
+        self._numbers.clear()
         del self.edits[mark.n_edits :]
         del self.touched_assignments[mark.n_touched :]
         self.effect, self._next_id = mark.effect, mark.next_id
@@ -168,32 +182,52 @@ class Draft:
         if new != old:
             self.add(Edit("category", category_id, old.row(), new.row()))
             self.tree.put(new)
+            if (old.parent_id, old.name, old.retired) != (new.parent_id, new.name, new.retired):
+                numbered = _NUMBERED.fullmatch(old.name)  # where it was, its number is free again
+                if numbered is not None:
+                    self._numbers.pop((old.parent_id, name_key(numbered[1])), None)
         return new
 
-    def place_at(self, parent_id: str | None, index: int | None, *, moving: Iterable[str] = ()) -> float:
+    def place_at(self, parent_id: str | None, index: int | None, *, moving: Container[str] = ()) -> float:
         """A position below `parent_id` before the sibling that is `index`th when `moving` is gone.
 
         None is the end. Siblings are numbered anew where no number is left between two of them.
         """
-        gone = set(moving)
-        siblings = [self.tree.live(c) for c in self.tree.children(parent_id) if c not in gone]
-        siblings = [c for c in siblings if c.reserved is None]
-        index = len(siblings) if index is None else max(0, min(index, len(siblings)))
-        before = siblings[index - 1].position if index > 0 else None
-        after = siblings[index].position if index < len(siblings) else None
-        if before is None and after is None:
-            return 0.0
-        if before is None:
-            assert after is not None
-            return after - _STEP
-        if after is None:
-            return before + _STEP
-        middle = (before + after) / 2
-        if before < middle < after:
-            return middle
-        for number, sibling in enumerate(siblings):
-            self.change(sibling.id, position=float(number))
-        return index - 0.5
+        if index is None:
+            last = self.tree.last_free(parent_id, but=moving)
+            return 0.0 if last is None else last.position + _STEP
+        return self.places_at(parent_id, index, 1, moving=moving)[0]
+
+    def places_at(
+        self, parent_id: str | None, index: int | None, n: int, *, moving: Container[str] = ()
+    ) -> list[float]:
+        """Positions of `n` categories that are put one behind the other, the first as `place_at` says.
+
+        However many they are, the siblings are gone through once, and are numbered anew once at most.
+        """
+        if index is None:
+            first = self.place_at(parent_id, None, moving=moving)
+            return [first + _STEP * i for i in range(n)]
+        free = (self.tree.live(c) for c in self.tree.children(parent_id) if c not in moving)
+        siblings = [c for c in free if c.reserved is None]
+        start = max(0, min(index, len(siblings)))
+        before = siblings[start - 1].position if start > 0 else None
+        after = siblings[start].position if start < len(siblings) else None
+        found: list[float] = []
+        n_numbered: int | None = None  # so many of ours were there when all were last numbered anew
+        for place in range(n):
+            position = _between(before, after)
+            if position is None:
+                n_numbered, at = place, start + place
+                before, after = float(at - 1), float(at)
+                position = at - 0.5
+            found.append(position)
+            before = position
+        if n_numbered is not None:
+            found[:n_numbered] = [float(start + i) for i in range(n_numbered)]
+            for number, sibling in enumerate(siblings):
+                self.change(sibling.id, position=float(number if number < start else number + n_numbered))
+        return found
 
     def refuse_same_name(self, parent_id: str | None, name: str, *, but: Iterable[str] = ()) -> None:
         other = self.tree.sibling_named(parent_id, name, but=but)
@@ -208,42 +242,12 @@ class Draft:
         but = set(but)
         if self.tree.sibling_named(parent_id, name, but=but) is None:
             return name
-        return next(
-            candidate
-            for candidate in (f"{name} ({n})" for n in itertools.count(2))
-            if self.tree.sibling_named(parent_id, candidate, but=but) is None
-        )
-
-    def fold(self, source_id: str, target_id: str, *, retired: str, on_collision: OnCollision) -> dict[str, str]:
-        """Retire a category into another; its children follow. Returns {retired: taken over by}."""
-        source, target = self.tree.live(source_id), self.tree.live(target_id)
-        went = {source_id: target_id}
-        children = self.tree.children(source_id)
-        self.change(source_id, retired=retired, redirect_to=target_id)
-        if retired == "merged":
-            aliases = json.loads(target.aliases)
-            known = {target.name, *aliases}
-            more = [n for n in (source.name, *json.loads(source.aliases)) if n not in known]
-            self.change(target_id, aliases=json.dumps(aliases + more, ensure_ascii=False))
-        self.effect.n_categories += 1
-        for child in children:
-            if child != target_id:
-                went |= self.lift(child, target_id, on_collision=on_collision)
-        return went
-
-    def lift(self, category_id: str, parent_id: str | None, *, on_collision: OnCollision) -> dict[str, str]:
-        """Put a category at the end of `parent_id`'s children; a sibling of its name is merged, or it is renamed."""
-        category = self.tree.live(category_id)
-        same = self.tree.sibling_named(parent_id, category.name, but=[category_id])
-        if same is not None and on_collision == "merge":
-            self.effect.merged_children.append((category.name, self.tree.path(same.id)))
-            return self.fold(category_id, same.id, retired="merged", on_collision=on_collision)
-        name = self.free_name(parent_id, category.name, but=[category_id])
-        if name != category.name:
-            self.effect.renamed_children.append((category.name, name))
-        position = self.place_at(parent_id, None, moving=[category_id])
-        self.change(category_id, parent_id=parent_id, position=position, name=name)
-        return {}
+        base = (parent_id, name_key(name))
+        number = self._numbers.get(base, 2)
+        while self.tree.sibling_named(parent_id, f"{name} ({number})", but=but) is not None:
+            number += 1
+        self._numbers[base] = number
+        return f"{name} ({number})"
 
     # Assignments
 
@@ -251,10 +255,7 @@ class Draft:
         """Move all assignments of each key of `went` to where it finally leads; returns failures moved."""
         n_failures = self.facts.n_counted(list(went))
         targets: dict[str, list[str]] = {}
-        for category_id in went:
-            final = category_id
-            while final in went:
-                final = went[final]
+        for category_id, final in _ends(went).items():
             targets.setdefault(final, []).append(category_id)
         for target, sources in targets.items():
             twice = self.facts.duplicates_after_merge([*sources, target])
@@ -327,3 +328,28 @@ class Draft:
         before = self.facts.row(table, key)
         if before != after:
             self.add(Edit(table, key, before, after))
+
+
+def _between(before: float | None, after: float | None) -> float | None:
+    """A position between two; None where no number is left there."""
+    if before is None and after is None:
+        return 0.0
+    if before is None:
+        assert after is not None
+        return after - _STEP
+    if after is None:
+        return before + _STEP
+    middle = (before + after) / 2
+    return middle if before < middle < after else None
+
+
+def _ends(went: Mapping[str, str]) -> dict[str, str]:
+    """Where each key finally leads; keys may lead to one another, thousands long."""
+    ends: dict[str, str] = {}
+    for category_id in went:
+        way, at = [], category_id
+        while at in went and at not in ends:
+            way.append(at)
+            at = went[at]
+        ends.update(dict.fromkeys(way, ends.get(at, at)))
+    return {category_id: ends[category_id] for category_id in went}

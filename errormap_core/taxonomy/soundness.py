@@ -15,16 +15,16 @@ def refuse_unsound(tree: Tree, edits: Iterable[AnyEdit], *, assignment_ids: Call
     `assignment_ids` gives the assignments that are in a category as the project is now.
     """
     after = tree.copy()
-    touched: list[str] = []
+    touched: dict[str, None] = {}
     ends: dict[int, str | None] = {}  # where assignments are after all edits; a step may move one several times
     for edit in edits:
         match edit:
             case Edit(table="category", key=key, after=None):
                 after.drop(key)
-                touched.append(key)
+                touched[key] = None
             case Edit(table="category", key=key, after=row) if row is not None:
                 after.put(Category.from_row(row))
-                touched.append(key)
+                touched[key] = None
             case BulkUpdate(table="assignment", column="category_id"):
                 ends.update(dict.fromkeys(edit.ids, edit.after))
             case BulkRows(table="assignment") if edit.created:
@@ -32,28 +32,30 @@ def refuse_unsound(tree: Tree, edits: Iterable[AnyEdit], *, assignment_ids: Call
             case BulkRows(table="assignment"):
                 ends.update(dict.fromkeys(edit.column("id")))
     filled = {category_id for category_id in ends.values() if category_id is not None}
+    if any(category_id not in after for category_id in filled):
+        raise _built_on()
+    sound: set[str] = set()  # categories from which the top is reached
     for category_id in touched:
         category = after.get(category_id)
         if category is None or category.retired is not None:
-            still_there = category_id in filled or not ends.keys() >= set(assignment_ids(category_id))
-            if after.children(category_id) or still_there:
+            if after.children(category_id) or not ends.keys() >= set(assignment_ids(category_id)):
                 raise _built_on()
-        elif not _reaches_top(after, category) or after.sibling_named(
+        elif not _reaches_top(after, category, sound) or after.sibling_named(
             category.parent_id, category.name, but=[category_id]
         ):
             raise _built_on()
-    if any(category_id not in after for category_id in filled):
-        raise _built_on()
 
 
-def _reaches_top(tree: Tree, category: Category) -> bool:
-    seen = {category.id}
-    while category.parent_id is not None:
+def _reaches_top(tree: Tree, category: Category, sound: set[str]) -> bool:
+    """Whether the way up from a category leads through live ones to the top; those on it are then known to be sound."""
+    way = {category.id}
+    while category.parent_id is not None and category.id not in sound:
         above = tree.get(category.parent_id)
-        if above is None or above.retired is not None or above.id in seen:
+        if above is None or above.retired is not None or above.id in way:
             return False
-        seen.add(above.id)
+        way.add(above.id)
         category = above
+    sound |= way
     return True
 
 
