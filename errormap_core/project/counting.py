@@ -3,8 +3,9 @@ analysis and which assignment of each counts (design: Foundations 3, 6, 7, 8).
 
 - A record fails where its score is worse than its dataset's threshold: the one chosen by a person,
   else the one computed at the first import. Where a threshold is 0, a score of 0 fails.
-- Of several analyses of the record's present content, a person's latest counts before any judge's;
-  of judges, the run chosen as current, else the latest run.
+- Of several analyses of the record's present content, a person's latest counts before any judge's; of judges, the run
+  chosen as current, else the latest run. The latest is that of the later step by the log's counter; clocks may be wrong.
+  (Steps of before version 2 of `analysis.write` kept no counter: they come before all others, by their times.)
 - A failure that a person placed and nobody analysed is 'placed': it counts, has no diagnosis, and waits for no judge.
 - Of several primary assignments, a person's latest counts before any run's; of runs, the latest.
 - How a failure got its place (`placed_by`) is how the step that last decided its counted assignment was taken
@@ -47,7 +48,8 @@ _FAILURES = (
         SELECT f.*, (
             SELECT a.id FROM analysis a JOIN source s ON s.id = a.source_id
             WHERE a.record_id = f.id AND a.record_hash = f.content_hash
-            ORDER BY CASE s.kind WHEN 'annotator' THEN a.created_at END DESC,
+            ORDER BY CASE s.kind WHEN 'annotator' THEN coalesce(json_extract(a.details, '$.counter'), 0) END DESC,
+                CASE s.kind WHEN 'annotator' THEN a.created_at END DESC,
                 a.source_id = :current_run DESC, s.rowid DESC LIMIT 1) AS analysis_id
         FROM failed f)
     SELECT j.id, j.dataset, j.model, j.analysis_id, CASE

@@ -7,8 +7,10 @@ from typing import Any
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
+from errormap_core.project import log
 from errormap_core.project.counting import chosen
-from errormap_core.project.proposing import ITS_RUNS, LATEST_FIRST
+from errormap_core.project.proposing import ITS_RUNS
+from errormap_core.project.runs import LATEST_FIRST
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.edits import KEY_COLUMNS, Row
 from errormap_core.taxonomy.facts import ASSIGNMENT_COLUMNS, ProposalFacts
@@ -94,6 +96,9 @@ class ProjectFacts:
     def next_assignment_id(self) -> int:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'assignment'").fetchone()
         return 1 if row is None else int(row[0]) + 1
+
+    def next_counter(self) -> int:
+        return log.next_counter(self._db)
 
     def row(self, table: str, key: str) -> Row | None:
         return read_row(self._db, table, key)

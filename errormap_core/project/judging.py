@@ -223,13 +223,15 @@ def earlier_speed(db: Database, run_id: str, *, threads: int, sequences: int) ->
     rows = db.execute(
         """SELECT created_at, json_extract(details, '$.completion_tokens'), json_extract(details, '$.fed_tokens')
         FROM analysis WHERE source_id = ? AND json_extract(details, '$.threads') = ?
-            AND json_extract(details, '$.sequences') = ? ORDER BY created_at DESC LIMIT ?""",
+            AND json_extract(details, '$.sequences') = ? ORDER BY rowid DESC LIMIT ?""",
         [run_id, threads, sequences, MOST_EARLIER],
     ).fetchall()
     if len(rows) < 2:
         return None
-    times = sorted(datetime.fromisoformat(row[0]).timestamp() for row in rows)
-    gaps = sorted(after - before for before, after in pairwise(times))
+    times = [datetime.fromisoformat(row[0]).timestamp() for row in reversed(rows)]
+    gaps = sorted(after - before for before, after in pairwise(times) if after >= before)  # a clock that was put back
+    if not gaps:
+        return None
     usual = [gap for gap in gaps if gap <= 10 * max(0.001, gaps[len(gaps) // 2])]
     return EarlierSpeed(
         n=len(rows),

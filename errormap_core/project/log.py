@@ -61,6 +61,12 @@ def last_seq(db: Database) -> int:
     return int(db.execute("SELECT coalesce(max(seq), 0) FROM log").fetchone()[0])
 
 
+def next_counter(db: Database) -> int:
+    """The counter of the entry that comes next. What comes later has the greater one, whatever clocks say."""
+    row = db.execute("SELECT counter FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+    return 1 if row is None else int(row[0]) + 1
+
+
 def changes_after(db: Database, seq: int) -> Iterator[Change]:
     """The steps after entry `seq`, as another process's."""
     for row in db.query("SELECT * FROM log WHERE seq > ? ORDER BY seq", [seq]):

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from errormap_core.project.proposing import proposal_members
+from errormap_core.project.proposing import DECIDED, proposal_members
 from errormap_core.sentences import Sentence, trn
 from errormap_core.taxonomy.standing import kind_of
 
@@ -148,9 +148,9 @@ def _is_of_one_failure(key: Key) -> bool:
 
 def refusals(db: Database) -> Refusals:
     """All that was rejected and stands, with categories as they are called now: what took over from one stands for it."""
-    sql = """SELECT p.id, p.kind, p.arguments, p.evidence, d.verdict, d.details, d.decided_at, s.name, d.category_id
+    sql = f"""SELECT p.id, p.kind, p.arguments, p.evidence, d.verdict, d.details, d.decided_at, s.name, d.category_id
         FROM decision d JOIN proposal p ON p.id = d.proposal_id JOIN source s ON s.id = d.source_id
-        WHERE d.verdict = 'reject' OR json_extract(d.details, '$.without') IS NOT NULL ORDER BY d.decided_at"""
+        WHERE d.verdict = 'reject' OR json_extract(d.details, '$.without') IS NOT NULL ORDER BY {DECIDED}, d.decided_at"""
     went = _redirects(db)
     found: dict[Key, list[Refusal]] = {}
     for key, raw_kind, arguments, evidence, verdict, details, at, by, category_id in db.execute(sql).fetchall():

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
-from errormap_core.project.proposing import LATEST_FIRST, TASK, run_of
+from errormap_core.project.proposing import DECIDED, TASK, run_of
+from errormap_core.project.runs import LATEST_FIRST
 from errormap_core.project.standing_facts import FactsOfMany
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.facts import ProposalFacts
@@ -312,12 +313,12 @@ def _decided_elsewhere(db: Database, states: Collection[State]) -> Iterator[_Lis
     verdicts = [v for v, state in STATE_AFTER.items() if state in states]
     if not verdicts:
         return
-    sql = f"""WITH proposed AS (SELECT d.proposal_id, d.decided_at, rp.run_id,
+    sql = f"""WITH proposed AS (SELECT d.proposal_id, {DECIDED} AS counter, d.decided_at, rp.run_id,
             row_number() OVER (PARTITION BY d.proposal_id {LATEST_FIRST}) AS place
             FROM decision d JOIN run_proposal rp ON rp.proposal_id = d.proposal_id
             JOIN run r ON r.id = rp.run_id JOIN source s ON s.id = r.id
             WHERE d.verdict IN (SELECT value FROM json_each(?)))
-        SELECT proposal_id, run_id FROM proposed WHERE place = 1 ORDER BY decided_at DESC, proposal_id"""
+        SELECT proposal_id, run_id FROM proposed WHERE place = 1 ORDER BY counter DESC, decided_at DESC, proposal_id"""
     by_run: dict[str, list[str]] = {}
     for proposal_id, run_id in db.execute(sql, [json.dumps(verdicts)]):
         by_run.setdefault(run_id, []).append(proposal_id)

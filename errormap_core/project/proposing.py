@@ -12,17 +12,18 @@ from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import now
+from errormap_core.project.runs import LATEST_FIRST
 from errormap_core.sentences import tr
 
 # Runs and members
 
 
-LATEST_FIRST = "ORDER BY r.finished_at DESC, s.rowid DESC"
-"""A run that is repeated with the same parameters is the same row, and the latest again once it has finished."""
-
 ITS_RUNS = "run r CROSS JOIN run_proposal rp ON rp.run_id = r.id"
 """The runs that proposed something, of which there are few: SQLite keeps the order, and looks each run up by the proposal's
 key rather than through all that any run ever proposed."""
+
+DECIDED = "coalesce(json_extract(d.details, '$.counter'), 0)"
+"""The order of decisions: the log's counter, as clocks may go back; 0 for those of before it was kept."""
 
 TASK = "coalesce(json_extract(r.parameters, '$.task'), 'propose')"
 """What a run of kind 'propose' did: propose (clusters), classify, repair, queue."""
@@ -139,7 +140,7 @@ def record_texts(db: Database, record_id: str) -> tuple[str, str]:
 def kept_scores(db: Database, scored_by: str) -> dict[str, dict[str, float]]:
     """What judges' scores of names were in runs that were scored in this way: by analysis id, by name."""
     sql = """SELECT result FROM run WHERE kind = 'propose' AND result IS NOT NULL
-        AND json_extract(parameters, '$.scored_by') = ? ORDER BY started_at"""
+        AND json_extract(parameters, '$.scored_by') = ? ORDER BY rowid"""
     kept: dict[str, dict[str, float]] = {}
     for (text,) in db.execute(sql, [scored_by]):
         for analysis_id, scores in json.loads(text).get("scores", {}).items():

@@ -8,6 +8,14 @@ from sqlite_utils import Database
 
 from errormap_core.ids import content_id, now
 
+_FINISHED = "run_finished."
+"""Keys of the table meta, followed by a run's id: in which place it finished, counted, as clocks may go back."""
+
+LATEST_FIRST = f"""ORDER BY coalesce((SELECT n.value + 0 FROM meta n WHERE n.key = '{_FINISHED}' || r.id), 0) DESC,
+    r.finished_at DESC, s.rowid DESC"""
+"""A run that is repeated with the same parameters is the same row, and the latest again once it has finished. Runs of
+before this was counted come last, by their times."""
+
 RunKind = Literal["import", "judge", "propose"]
 
 
@@ -31,6 +39,7 @@ def start_run(db: Database, kind: RunKind, name: str, parameters: Mapping[str, A
         )
     else:
         db.execute("UPDATE run SET status = 'running', finished_at = NULL WHERE id = ?", [run_id])
+        db.execute("DELETE FROM meta WHERE key = ?", [_FINISHED + run_id])
     return run_id
 
 
@@ -42,6 +51,9 @@ def end_run(
 ) -> None:
     """Say how a run ended; to be called inside writing()."""
     text = None if result is None else json.dumps(dict(result), ensure_ascii=False, sort_keys=True)
+    sql = "SELECT coalesce(max(value + 0), 0) + 1 FROM meta WHERE key >= ? AND key < ?"
+    (place,) = db.execute(sql, [_FINISHED, _FINISHED + "~"]).fetchone()
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", [_FINISHED + run_id, str(place)])
     db.execute("UPDATE run SET status = ?, finished_at = ?, result = ? WHERE id = ?", [status, now(), text, run_id])
 
 

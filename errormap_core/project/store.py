@@ -39,7 +39,7 @@ UNDO = "undo"
 _WATERMARKS = """SELECT
     (SELECT max(rowid) FROM record), (SELECT max(rowid) FROM analysis),
     (SELECT max(id) FROM judge_error), (SELECT max(rowid) FROM proposal),
-    (SELECT count(*) || max(coalesce(finished_at, '')) || sum(status = 'running') FROM run)"""
+    (SELECT group_concat(status || coalesce(finished_at, '')) FROM run)"""
 _WATCHED = ("record", "analysis", "judge_error", "proposal", "run")
 
 
@@ -396,7 +396,7 @@ class Project:
             raise
 
     def _write(self, *, edits: tuple[AnyEdit, ...], summary: Sentence, **entry: Any) -> Change:
-        head = self.db.execute("SELECT id, counter FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+        head = self.db.execute("SELECT id FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         row = {
             "id": new_id(),
             **entry,
@@ -404,7 +404,7 @@ class Project:
             "edits": pack(edits),
             "summary": json.dumps(summary.to_json(), ensure_ascii=False),
             "copy_id": self.copy_id,
-            "counter": 1 if head is None else head[1] + 1,
+            "counter": log.next_counter(self.db),
             "follows": json.dumps([] if head is None else [head[0]]),
         }
         names, places = ", ".join(row), ", ".join(f":{name}" for name in row)

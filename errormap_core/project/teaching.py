@@ -8,8 +8,8 @@ from typing import Any
 from sqlite_utils import Database
 
 from errormap_core.ids import now
-from errormap_core.project.proposing import NewProposal, ever_decided, latest_propose_run, save_proposals
-from errormap_core.project.runs import end_run, start_run
+from errormap_core.project.proposing import DECIDED, NewProposal, ever_decided, latest_propose_run, save_proposals
+from errormap_core.project.runs import LATEST_FIRST, end_run, start_run
 from errormap_core.sentences import Sentence, trn
 
 RUN_NAME = "Questions of the queue"
@@ -102,9 +102,9 @@ def decided_failures(db: Database) -> Decided:
 
 def proposed_groups(db: Database) -> list[ProposedGroup]:
     """Proposals of the latest run to create categories, rejected ones left out, that have failures of their own."""
-    latest = """SELECT r.id FROM run r JOIN source s ON s.id = r.id WHERE r.kind = 'propose' AND r.status = 'finished'
+    latest = f"""SELECT r.id FROM run r JOIN source s ON s.id = r.id WHERE r.kind = 'propose' AND r.status = 'finished'
         AND coalesce(json_extract(r.parameters, '$.task'), 'propose') = 'propose'
-        ORDER BY r.finished_at DESC, s.rowid DESC LIMIT 1"""
+        {LATEST_FIRST} LIMIT 1"""
     run = db.execute(latest).fetchone()
     if run is None:
         return []
@@ -128,9 +128,9 @@ def proposed_groups(db: Database) -> list[ProposedGroup]:
 
 def answered_questions(db: Database) -> list[AnsweredQuestion]:
     """Questions that were answered, in the order of their answers."""
-    sql = """SELECT p.arguments, d.category_id FROM decision d JOIN proposal p ON p.id = d.proposal_id
+    sql = f"""SELECT p.arguments, d.category_id FROM decision d JOIN proposal p ON p.id = d.proposal_id
         WHERE p.kind = 'place' AND d.verdict IN ('accept', 'edit') AND d.category_id IS NOT NULL
-            AND json_array_length(p.arguments, '$.candidates') > 0 ORDER BY d.decided_at, d.proposal_id"""
+            AND json_array_length(p.arguments, '$.candidates') > 0 ORDER BY {DECIDED}, d.decided_at, d.proposal_id"""
     found = []
     for text, category_id in db.execute(sql):
         arguments = json.loads(text)
@@ -156,17 +156,14 @@ def save_questions(db: Database, parameters: Mapping[str, Any], questions: Seque
         [run_id, kept],
     )
     save_proposals(db, run_id, questions)
-    db.execute(
-        "UPDATE run SET status = 'finished', finished_at = ?, result = ? WHERE id = ?",
-        [now(), json.dumps(result, ensure_ascii=False, sort_keys=True), run_id],
-    )
+    end_run(db, run_id, "finished", result)
     return run_id
 
 
 def queue_certainty(db: Database) -> dict[str, Any] | None:
     """How sure the queue said that it has become, last; None before it said anything."""
-    sql = """SELECT result FROM run WHERE kind = 'propose' AND json_extract(parameters, '$.task') = 'queue'
-        AND result IS NOT NULL ORDER BY finished_at DESC LIMIT 1"""
+    sql = f"""SELECT r.result FROM run r JOIN source s ON s.id = r.id WHERE r.kind = 'propose'
+        AND json_extract(r.parameters, '$.task') = 'queue' AND r.result IS NOT NULL {LATEST_FIRST} LIMIT 1"""
     row = db.execute(sql).fetchone()
     return None if row is None else json.loads(row[0]).get("certainty")
 

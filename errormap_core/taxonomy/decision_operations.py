@@ -26,17 +26,20 @@ class DecideProposals:
     """Decide proposals. Accepting one accepts the proposals above it, whose rulings come along if not given."""
 
     kind: ClassVar[str] = "proposal.decide"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
+    ADDED: ClassVar[Mapping[int, Mapping[str, Any]]] = {3: {"counter": 0}}
     rulings: tuple[Ruling, ...]
     is_bulk: bool = False
+    counter: int | None = None
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> "DecideProposals":
         rulings = tuple(Ruling(**tuples(ruling)) for ruling in arguments["rulings"])
-        return cls(rulings=rulings, is_bulk=arguments["is_bulk"])
+        return cls(rulings=rulings, is_bulk=arguments["is_bulk"], counter=arguments["counter"])
 
     def resolved(self, facts: StandingFacts, tree: Tree) -> "DecideProposals":
-        """With the run that each proposal was decided in and whatever else a later run could change.
+        """With the run that each proposal was decided in and whatever else a later run could change, and the log's counter,
+        which is the order of decisions.
 
         Raises KnownError where a proposal does not fit the tree any more; of a bulk, those whose failures all have their
         place by now are left out. A ruling that has its run is one that is replayed, and stays as it is.
@@ -49,12 +52,14 @@ class DecideProposals:
                 tr("Nothing is left of these proposals: all their failures have their place by now."),
                 fix=tr("Have proposals made again."),
             )
-        return replace(self, rulings=tuple(found))
+        counter = facts.next_counter() if self.counter is None else self.counter
+        return replace(self, rulings=tuple(found), counter=counter)
 
     def plan(self, draft: Draft) -> Sentence:
         if not self.rulings:
             raise KnownError(tr("There is no proposal to decide."), fix=tr("Propose categories first."))
-        desk = Desk(draft, {ruling.proposal_id: ruling for ruling in self.rulings}, is_bulk=self.is_bulk)
+        ruled = {ruling.proposal_id: ruling for ruling in self.rulings}
+        desk = Desk(draft, ruled, is_bulk=self.is_bulk, counter=self.counter)
         for ruling in self.rulings:
             ruling.refuse_unknown_verdict()
             desk.decide(ruling)
@@ -169,9 +174,12 @@ def _made_of(proposal_id: str, facts: StandingFacts) -> str | None:
 class Desk:
     """Decides rulings one after another, parents first, and counts what came of it."""
 
-    def __init__(self, draft: Draft, rulings: Mapping[str, Ruling], *, is_bulk: bool) -> None:
+    def __init__(
+        self, draft: Draft, rulings: Mapping[str, Ruling], *, is_bulk: bool, counter: int | None = None
+    ) -> None:
         self.draft = draft
         self.is_bulk = is_bulk
+        self._counted = {"counter": counter} if counter else {}
         self.n_failures = 0
         self._rulings = rulings
         self._done: dict[str, str | None] = {}
@@ -329,7 +337,7 @@ class Desk:
             "category_id": category_id,
             "is_bulk": int(self.is_bulk),
             "decided_at": self.draft.at,
-            "details": json.dumps(details, ensure_ascii=False, sort_keys=True),
+            "details": json.dumps({**details, **self._counted}, ensure_ascii=False, sort_keys=True),
         }
         self.draft.set_row("decision", proposal_id, row)
         self._done[proposal_id] = category_id

@@ -32,6 +32,9 @@ class Facts(Protocol):
 
     def next_assignment_id(self) -> int: ...
 
+    def next_counter(self) -> int:
+        """The counter that the next entry of the log has: the order of steps, whatever clocks say."""
+
     def row(self, table: str, key: str) -> Row | None:
         """A row of a table that operations may edit."""
 

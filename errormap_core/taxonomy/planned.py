@@ -108,6 +108,9 @@ class PlannedFacts:
     def next_assignment_id(self) -> int:
         return self._facts.next_assignment_id()
 
+    def next_counter(self) -> int:
+        return self._facts.next_counter()
+
     def known_records(self, record_ids: Sequence[str]) -> set[str]:
         return self._facts.known_records(record_ids)
 

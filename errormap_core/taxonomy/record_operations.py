@@ -143,16 +143,24 @@ class WriteAnalysis:
     """A person's own analysis of a failure: it counts before any judge's."""
 
     kind: ClassVar[str] = "analysis.write"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    ADDED: ClassVar[Mapping[int, Mapping[str, Any]]] = {2: {"counter": 0}}
     record_id: str
     verdict: Literal["error", "no_error", "unclear"]
     error_title: str
     error_summary: str
     required_criteria: Any = ()
     record_hash: str | None = None
+    counter: int | None = None
 
     def resolved(self, facts: Facts, tree: Tree) -> "WriteAnalysis":
-        """With the content that was analysed, so that a replay does not take it for an analysis of a later one."""
+        """With the content that was analysed, so that a replay does not take it for an analysis of a later one, and the
+        log's counter, by which the latest of several people's counts."""
+        is_counted = self.counter is not None
+        return self.of_content(facts) if is_counted else replace(self.of_content(facts), counter=facts.next_counter())
+
+    def of_content(self, facts: Facts) -> "WriteAnalysis":
+        """With the content that the record has now, unless one is given."""
         is_known = self.record_hash is not None or not facts.known_records([self.record_id])
         return self if is_known else replace(self, record_hash=facts.record_hash(self.record_id))
 
@@ -175,7 +183,7 @@ class WriteAnalysis:
             "required_criteria": json.dumps(list(self.required_criteria), ensure_ascii=False),
             "error_title": self.error_title.strip(),
             "error_summary": self.error_summary.strip(),
-            "details": "{}",
+            "details": json.dumps({"counter": self.counter} if self.counter else {}),
             "created_at": draft.at,
         }
         draft.set_row("analysis", key, row)
@@ -191,18 +199,23 @@ class WriteAnalyses:
     """
 
     kind: ClassVar[str] = "analysis.write_many"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    ADDED: ClassVar[Mapping[int, Mapping[str, Any]]] = {2: {"counter": 0}}
     analyses: tuple[dict[str, Any], ...]
+    counter: int | None = None
 
     def resolved(self, facts: Facts, tree: Tree) -> "WriteAnalyses":
-        return replace(self, analyses=tuple(asdict(one.resolved(facts, tree)) for one in self._each()))
+        counter = facts.next_counter() if self.counter is None else self.counter
+        return WriteAnalyses(
+            analyses=tuple(asdict(one.of_content(facts)) for one in self._each()), counter=counter
+        )
 
     def plan(self, draft: Draft) -> Sentence:
         checked = checked_records(draft, [one.record_id for one in self._each()])
         if len(checked) < len(self.analyses):
             raise KnownError(tr("A record is analysed twice in one step."), fix=tr("Keep one analysis of each record."))
         for one in self._each():
-            one.plan(draft)
+            replace(one, counter=self.counter).plan(draft)
         return trn("Wrote {n:,} analysis", "Wrote {n:,} analyses", len(self.analyses))
 
     def _each(self) -> Iterator[WriteAnalysis]:
