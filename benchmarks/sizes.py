@@ -88,7 +88,9 @@ def measure(folder: Path, shape: str, n: int) -> dict[str, float]:
             there_and_back("merge all", MergeCategories(category_ids=mine, into=key(0)))
             there_and_back("delete the top alone", DeleteCategories(category_ids=(key(0),)))
             there_and_back("delete all", DeleteCategories(category_ids=mine))
-            parts = tuple(Part(name=f"Part {i}", child_ids=(c,), category_id=key(10**6 + i)) for i, c in enumerate(below))
+            parts = tuple(
+                Part(name=f"Part {i}", child_ids=(c,), category_id=key(10**6 + i)) for i, c in enumerate(below)
+            )
             there_and_back("split", SplitCategory(category_id=key(0), parts=parts))
         timed("open", lambda: Project.open(project.path).close())
         timed("check", lambda: _sound(check(project)))

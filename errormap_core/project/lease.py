@@ -5,23 +5,18 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError, Locked
 from errormap_core.ids import new_id, now
-from errormap_core.project import files
+from errormap_core.project import files, liveness
 from errormap_core.sentences import Sentence, tr
 
 if TYPE_CHECKING:
     from errormap_core.project.store import Project
-
-STALE_AFTER = timedelta(minutes=10)
-"""A holder on another machine that gave no sign of life for so long is taken for dead."""
 
 _held: set[str] = set()
 """Holders of the leases that this process holds: a row of another holder with this process's id was left behind."""
@@ -92,7 +87,7 @@ def take_lease(project: "Project", name: str, *, purpose: Sentence) -> Lease:
                 "name": name,
                 "holder": lease.holder,
                 "pid": os.getpid(),
-                "pid_started": psutil.Process().create_time(),
+                "pid_started": liveness.started_at(os.getpid()),
                 "host": socket.gethostname(),
                 "purpose": str(purpose),
                 "acquired_at": now(),
@@ -122,14 +117,6 @@ def purposes(db: Database) -> list[tuple[str, int]]:
 def _is_held(pid: int, started: float, host: str, *, heartbeat_at: str, holder: str) -> bool:
     if pid == os.getpid() and host == socket.gethostname() and holder not in _held:
         return False
-    return _is_alive(pid, started, host, heartbeat_at=heartbeat_at)
-
-
-def _is_alive(pid: int, started: float, host: str, *, heartbeat_at: str) -> bool:
     if host != socket.gethostname():
-        return datetime.now(UTC) - datetime.fromisoformat(heartbeat_at) < STALE_AFTER
-    try:
-        process = psutil.Process(pid)
-        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1)
-    except psutil.NoSuchProcess:
-        return False
+        return liveness.gives_signs(holder, heartbeat_at)
+    return liveness.is_running(pid, started)

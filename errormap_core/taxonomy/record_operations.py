@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -206,9 +206,7 @@ class WriteAnalyses:
 
     def resolved(self, facts: Facts, tree: Tree) -> "WriteAnalyses":
         counter = facts.next_counter() if self.counter is None else self.counter
-        return WriteAnalyses(
-            analyses=tuple(asdict(one.of_content(facts)) for one in self._each()), counter=counter
-        )
+        return WriteAnalyses(analyses=tuple(asdict(one.of_content(facts)) for one in self._each()), counter=counter)
 
     def plan(self, draft: Draft) -> Sentence:
         checked = checked_records(draft, [one.record_id for one in self._each()])

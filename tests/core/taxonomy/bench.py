@@ -64,7 +64,11 @@ class Bench:
 
     def decision(self, proposal_id: str) -> dict[str, Any]:
         rows = list(self.project.db.query("SELECT * FROM decision WHERE proposal_id = ?", [proposal_id]))
-        return {**rows[0], "details": json.loads(rows[0]["details"])} if rows else {}
+        if not rows:
+            return {}
+        details = json.loads(rows[0]["details"])
+        assert details.pop("counter") > 0
+        return {**rows[0], "details": details}
 
     def waits(self) -> list[str]:
         return [row.id for row in pending_proposals(self.project.db)]
