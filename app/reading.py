@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.step_queue import BUSY_MS
 from errormap_core.errors import KnownError
 from errormap_core.project.reading import ReadThread, Unforeseen
 
@@ -53,7 +54,7 @@ class Reads(QObject):
             self._answers.put((session, key, answer, seconds))
             self._came.emit()
 
-        self._thread = ReadThread(path, tell)
+        self._thread = ReadThread(path, tell, busy_ms=BUSY_MS)  # closing waits for it
 
     def close(self) -> None:
         """Read no more; waits for what is being read, so that the project can be closed."""

@@ -2,30 +2,32 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.keys import KeyMap
+from app.opening import Opened, Opening
 from app.queue_reading import QueueReads
 from app.reading import Reads
+from app.step_queue import StepQueue, WaitingStep
 from app.tasks.runner import Job, TaskRunner
 from app.text_drafts import TextDrafts
 from app.theme import Theme
-from errormap_core.errors import KnownError
-from errormap_core.people import actor_in
-from errormap_core.project.lease import Lease, take_lease
+from errormap_core.errors import KnownError, Locked
+from errormap_core.project.lease import Lease
 from errormap_core.project.queries import own_counts, totals
 from errormap_core.project.store import Project
-from errormap_core.sentences import Sentence, tr
+from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.settings import UserSettings
 from errormap_core.taxonomy.edits import Change, MachineChange
 from errormap_core.taxonomy.operations import Operation
 
 POLL_MS = 500
 BEAT_S = 60
+BEAT_AGAIN_S = 5
 MOST_RECENT = 10
 
 AT_ONCE_S = 0.04
@@ -75,7 +77,14 @@ class Session(QObject):
         self.proposal_id: str | None = None
         self.tasks = TaskRunner(self)
         self.reads = Reads(self)
+        self.steps = StepQueue(self)
+        self.steps.told.connect(self.told)
+        self.steps.refused.connect(self.failed)
+        self.steps.changed.connect(self.context_changed)
         self.queue = QueueReads(self)
+        self.opening = Opening(settings, self._take, self)
+        self.opening.told.connect(self.told)
+        self.opening.failed.connect(self.failed)
         self._lease: Lease | None = None
         self._beaten = time.monotonic()
         self._is_lost = False
@@ -103,6 +112,12 @@ class Session(QObject):
 
     def start(self, kind: str, arguments: Sequence[str]) -> Job | None:
         """Start long work; that work of this kind is running already is told."""
+        if not self.steps.settle():
+            n = len(self.steps.waiting)
+            what = trn("{n:,} step is not in the file yet, which this work reads.",
+                       "{n:,} steps are not in the file yet, which this work reads.", n)  # fmt: skip
+            self.failed.emit(KnownError(what, fix=tr("Start it once they are saved.")))
+            return None
         job = self.tasks.start(kind, arguments)
         if job is None:
             fix = tr("Wait for it, or stop it{key}.", key=self.keys.bracketed("judge.stop"))
@@ -121,37 +136,33 @@ class Session(QObject):
         return self.open(path)
 
     def open(self, path: Path) -> bool:
-        """Open a project; where another window edits it, for reading only."""
+        """Open a project; where another window edits it, for reading only. False where it is not open then: it was refused, or
+        another program has locked it, and it is opened once that lets go."""
         if self.project is not None and self.project.path.resolve() == path.resolve():
             return True
         if not self.is_free():
             return False
-        lease = None
-        try:
-            project = Project.open(path)
-            try:
-                lease = take_lease(project, "window", purpose=tr("Editing in a window"))
-            except KnownError as error:
-                project.close()
-                project = Project.open(path, read_only=True)
-                self.failed.emit(
-                    KnownError(error.what, fix=tr("It is shown here for reading; changes made there appear."))
-                )
-        except KnownError as error:
-            self.failed.emit(error)
-            return False
+        self.opening.start(path)
+        return self.project is not None and self.project.path == path
+
+    def _take(self, opened: Opened) -> None:
+        """Work on a project that was opened."""
+        if not self.is_free():  # work was begun while it waited
+            if opened.lease is not None:
+                opened.lease.release_when_free()
+            opened.project.close()
+            return
         self.close()
-        self.project, self._lease = project, lease
-        if lease is not None:
-            try:
-                self.actor = actor_in(project, self.settings)
-            except KnownError as error:  # the settings cannot be kept: the name holds for this session then
-                self.failed.emit(error)
-                self.actor = actor_in(project, self.settings)
+        project, self._lease = opened.project, opened.lease
+        self.project = project
+        self.actor = opened.actor or self.actor
+        for problem in opened.problems:
+            self.failed.emit(problem)
         project.subscribe(self._on_change)
+        self.steps.open(project)
         self.reads.open(project.path)
         self.drafts.open(project.copy_id)
-        self._remember(path)
+        self._remember(project.path)
         self._poll.start()
         if project.backup is not None:
             self.told.emit(
@@ -162,10 +173,10 @@ class Session(QObject):
         self.opened.emit()
         self.reads.settle(AT_ONCE_S)
         self.context_changed.emit()
-        return True
 
     def close(self) -> None:
         """Close the project and give the editing right back."""
+        self.opening.stop()
         if self.project is None:
             return
         self.closing.emit()
@@ -174,9 +185,10 @@ class Session(QObject):
         project, self.project = self.project, None
         self.record_id, self.record_ids, self.proposal_id, self.scope = None, [], None, Scope()
         self.closed.emit()
+        self.steps.close()
         if self._lease is not None:
             try:
-                self._lease.release()
+                self._lease.release_when_free()
             except KnownError as error:
                 self.failed.emit(error)
             self._lease = None
@@ -199,31 +211,35 @@ class Session(QObject):
 
     # Steps
 
-    def apply(self, op: Operation, *, reason: str = "") -> Change | None:
-        """Take a step; None where it was refused (the reason was told)."""
+    def apply(self, op: Operation, *, reason: str = "") -> Change | WaitingStep | None:
+        """Take a step; a WaitingStep where it goes in later, because another program has locked the file; None where it was
+        refused (the reason was told)."""
         if self.project is None:
             return None
         try:
-            return self.project.apply(op, actor=self.actor, reason=reason)
+            return self.take(op, reason=reason)
         except KnownError as error:
             self.failed.emit(error)
             return None
 
+    def take(self, op: Operation, *, reason: str = "") -> Change | WaitingStep:
+        """Take a step, now or as soon as the file is free. Raises KnownError where it is refused."""
+        taken = self.steps.take(WaitingStep("apply", self.actor, op=op, reason=reason))
+        assert taken is not None
+        return taken
+
     def undo(self) -> None:
-        self._step_back("undo")
+        self._step_back(self.steps.undo, tr("There is nothing to undo."))
 
     def redo(self) -> None:
-        self._step_back("redo")
+        self._step_back(self.steps.redo, tr("There is nothing to redo."))
 
-    def _step_back(self, which: str) -> None:
+    def _step_back(self, step: Callable[[str], object], otherwise: Sentence) -> None:
         if self.project is None:
             return
         try:
-            step = self.project.undo if which == "undo" else self.project.redo
-            if step(actor=self.actor) is None:
-                self.told.emit(
-                    tr("There is nothing to undo.") if which == "undo" else tr("There is nothing to redo."), False
-                )
+            if step(self.actor) is None:
+                self.told.emit(otherwise, False)
         except KnownError as error:
             self.failed.emit(error)
 
@@ -233,13 +249,19 @@ class Session(QObject):
             try:
                 self.project.poll()
                 if self._lease is not None and time.monotonic() - self._beaten > BEAT_S:
-                    self._beaten = time.monotonic()
-                    self._lease.beat()
+                    self._beat(self._lease)
                 self._is_lost = False
             except KnownError as error:
                 if not self._is_lost:  # told once, and tried again: a disk may come back
                     self._is_lost = True
                     self.failed.emit(error)
+
+    def _beat(self, lease: Lease) -> None:
+        self._beaten = time.monotonic()
+        try:
+            lease.beat()
+        except Locked:  # nobody needs this sign at once
+            self._beaten += BEAT_AGAIN_S - BEAT_S
 
     def _on_change(self, change: Change | MachineChange) -> None:
         if isinstance(change, MachineChange):

@@ -38,6 +38,7 @@ from app.strip import Elided, MessageStrip, StepStrip, TaskStrip
 from app.tasks.runner import Job
 from app.taxonomy.dock import TaxonomyDock
 from app.theme import Theme
+from app.waiting import WaitingStrip, state_of
 from errormap_core.errors import KnownError
 from errormap_core.measures.how import LOOKED_AT, coverage_sentence, how_lines, looked_at_sentence
 from errormap_core.project.pending import any_undecided
@@ -86,6 +87,7 @@ class Window(QMainWindow):
         self.prompts = PromptsPage(session)
         self.judges = JudgesPage(session)
         self.strip = MessageStrip(theme)
+        self.waiting = WaitingStrip(session.steps, session.opening, theme)
         self.task_strip = TaskStrip(session.keys)
         self.step_strip = StepStrip(session.keys)
         self._targets: dict[str, object] = {
@@ -103,6 +105,7 @@ class Window(QMainWindow):
             "review": (self.review, self.record),
             "card": (self.review.list, self.review.frame, self.review.batch),
         }
+        self._totals, self._how = "", tuple[Sentence, ...]()
         self._is_closing = False
         self._is_narrow = False
         self._is_opening = False  # until it is known whether anything waits
@@ -137,6 +140,7 @@ class Window(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.strip)
+        column.addWidget(self.waiting)
         column.addWidget(self._stack, 1)
         self.setCentralWidget(middle)
         self.left = self._dock("taxonomy", tr("Taxonomy"), self.tree, Qt.DockWidgetArea.LeftDockWidgetArea)
@@ -247,6 +251,7 @@ class Window(QMainWindow):
         session.told.connect(self.step_strip.tell)
         session.context_changed.connect(self._enable)
         session.counted.connect(lambda numbers, _: self._say_totals(numbers))
+        session.steps.changed.connect(self._say_state)
         session.queue.read.connect(lambda _: self._on_queue())
         session.scope_changed.connect(lambda _: self._on_scope())
         self.step_strip.undo.connect(session.undo)
@@ -298,8 +303,8 @@ class Window(QMainWindow):
             can_decide=self.review.can_decide,
             n_selected=self.review.n_selected,
             has_edit=self.review.has_edit,
-            undo=str(project.undoable() or ""),
-            redo=str(project.redoable() or ""),
+            undo=str(self.session.steps.undoable() or ""),
+            redo=str(self.session.steps.redoable() or ""),
             is_judging="judge" in kinds,
             is_proposing=bool(kinds & {"propose", "classify"}),
             is_importing="import" in kinds,
@@ -404,9 +409,13 @@ class Window(QMainWindow):
         if numbers.coverage is not None:
             n, looked_at = numbers.n_counted, looked_at_sentence(numbers.n_counted, numbers.n_looked_at)
             coverage = f" · {tr('coverage {c:.1%} of {n:,}', c=numbers.coverage, n=n)} · {looked_at}"
-        self._saved.setText(f"{tr('Saved')} · {said}{rest}{coverage}")
-        how = (tr("{said}.", said=coverage_sentence(numbers)), *how_lines(numbers), LOOKED_AT)
-        set_tooltip(self._saved, "\n".join(map(str, (self._saved.text(), *how))))
+        self._totals = f"{said}{rest}{coverage}"
+        self._how = (tr("{said}.", said=coverage_sentence(numbers)), *how_lines(numbers), LOOKED_AT)
+        self._say_state()
+
+    def _say_state(self) -> None:
+        self._saved.setText(f"{state_of(self.session.steps)} · {self._totals}" if self.session.is_open else "")
+        set_tooltip(self._saved, "\n".join(map(str, (self._saved.text(), *self._how))))
 
     def _on_jobs(self, _: Job) -> None:
         self.task_strip.show_jobs(self.session.tasks.running())

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 from app.empty import EmptyState
 from app.plain import TableItem, set_tooltip
 from app.session import Session
+from app.step_queue import WaitingStep
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import HistoryRow, history
 from errormap_core.sentences import tr
@@ -109,10 +110,11 @@ class HistoryPage(QWidget):
 
     def undo_selected(self) -> None:
         """Take the selected step back, whichever it is."""
-        row, project = self._selected(), self._session.project
-        if row is None or project is None:
+        row = self._selected()
+        if row is None or not self._session.is_open:
             return
+        said = tr("Undo “{step}”", step=row.summary)
         try:
-            project.undo_entry(row.entry_id, actor=self._session.actor)
+            self._session.steps.take(WaitingStep("undo_entry", self._session.actor, entry_id=row.entry_id, said=said))
         except KnownError as error:
             self._session.failed.emit(error)

@@ -3,6 +3,7 @@
 What is typed is saved as a step when a field is left, if it can be used; until then it is kept as a draft.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from app.prompts.list import PromptList
 from app.prompts.notes import difference_of, load_prompt_of, preview_of, state_of
 from app.prompts.views import TextView, TryView
 from app.session import Session
+from app.step_queue import WaitingStep
 from app.tasks.runner import Job
 from app.theme import HEADING, SPACE, make_primary
 from errormap_core.errors import KnownError
@@ -194,7 +196,7 @@ class PromptsPage(QWidget):
         if shown is None:
             return
         copy = copy_of(project, shown)
-        if self._do(lambda: save_prompt(project, copy, actor=self._session.actor)):
+        if self._do(lambda to: save_prompt(to, copy, actor=self._session.actor), tr("“{name}” added", name=copy.name)):
             self._select(copy.name)
             self.list.setFocus()
             self.list.rename_current()
@@ -205,7 +207,8 @@ class PromptsPage(QWidget):
         if project is None:
             return
         self.save()
-        if self._do(lambda: rename_prompt(project, old, new, actor=self._session.actor)):
+        said = tr("“{name}” is called “{new}” now", name=old, new=new)
+        if self._do(lambda to: rename_prompt(to, old, new, actor=self._session.actor), said):
             if old in self._drafts:
                 self._drafts[new] = self._drafts.pop(old)
             self._select(new)
@@ -216,7 +219,8 @@ class PromptsPage(QWidget):
         if project is None or self._own() is None or not self._session.can_edit:
             return
         name = self._name
-        if self._do(lambda: remove_prompt(project, name, actor=self._session.actor)):
+        said = tr("“{name}” removed", name=name)
+        if self._do(lambda to: remove_prompt(to, name, actor=self._session.actor), said):
             self._drafts.pop(name, None)
             self.reload()
 
@@ -226,24 +230,33 @@ class PromptsPage(QWidget):
         if project is None or not self.save():
             return
         name = self._name
-        self._do(lambda: choose_prompt(project, name, actor=self._session.actor))
+        said = tr("The judge uses “{name}”", name=name)
+        self._do(lambda to: choose_prompt(to, name, actor=self._session.actor), said)
 
     def save(self) -> bool:
-        """Keep what was typed, as a step; False where it cannot be used yet and stays a draft."""
+        """Keep what was typed, as a step; False where it cannot be used yet and stays a draft. It stays one as well until a step
+        that waits for the file is taken."""
         project, draft = self._project(), self._draft()
         if project is None or draft is None or draft == own_prompts(project).get(draft.name):
             return True
         self._drafts[draft.name] = draft
+        if self._waits_for(draft):
+            return True
         if problems_of(draft):
             self._say_state()
             self._show_list()
             return False
-        is_kept = self._do(lambda: save_prompt(project, draft, actor=self._session.actor))
+        said = tr("“{name}” edited", name=draft.name)
+        is_kept = self._do(lambda to: save_prompt(to, draft, actor=self._session.actor), said, of=draft)
         if is_kept:
             self._drafts.pop(draft.name, None)
             self._show_selected()
             self._show_list()
-        return is_kept
+        return is_kept or self._waits_for(draft)
+
+    def _waits_for(self, draft: OwnPrompt) -> bool:
+        """Whether a step that saves this waits for the file."""
+        return any(step.of == draft for step in self._session.steps.waiting)
 
     def try_record(self) -> None:
         """Run the judge on the selected record with this prompt, in a process of its own; nothing is stored."""
@@ -286,7 +299,7 @@ class PromptsPage(QWidget):
             return
         before = self._name
         own = own_prompts(project)
-        self._drafts = {name: draft for name, draft in self._drafts.items() if name in own}
+        self._drafts = {name: draft for name, draft in self._drafts.items() if name in own and draft != own[name]}
         self._show_list()
         draft = self._draft() if self._name == before else None
         if draft is None or draft == own.get(self._name) or self._name not in self._drafts:
@@ -404,14 +417,14 @@ class PromptsPage(QWidget):
     def _project(self) -> Project | None:
         return self._session.project
 
-    def _do(self, step: Any) -> bool:
-        """Take a step; False where it was refused (the reason was told)."""
+    def _do(self, step: Callable[[Project], object], said: Sentence, *, of: object = None) -> bool:
+        """Take a step; False where it was refused (the reason was told), or waits for the file."""
         try:
-            step()
+            taken = self._session.steps.take(WaitingStep("call", self._session.actor, act=step, said=said, of=of))
         except KnownError as error:
             self._session.failed.emit(error)
             return False
-        return True
+        return not isinstance(taken, WaitingStep)
 
     def _enable(self) -> None:
         is_own, can_edit = self._own() is not None, self._session.can_edit

@@ -69,6 +69,7 @@ class QueueBrowser(QWidget):
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)
+        session.steps.changed.connect(self._on_steps)
         session.machine_changed.connect(self._on_machine)
         session.queue.read.connect(self._take)
         session.counted.connect(lambda numbers, _: self._on_counted(numbers))
@@ -257,6 +258,18 @@ class QueueBrowser(QWidget):
             self._go_first()
         if self.n_selected > 1:
             self._show_batch()
+
+    def _on_steps(self) -> None:
+        """What was decided and is not saved yet is out of the way; what is not going to be saved comes back."""
+        ops = [step.op for step in self._session.steps.waiting]
+        rulings = [r for op in ops if isinstance(op, DecideProposals) for r in op.rulings]
+        back = self.deck.set_unsaved({ruling.proposal_id: ruling.verdict for ruling in rulings})
+        if not self._session.is_open:
+            return
+        self._refresh_list()
+        again = next((key for key in back if self._is_undone(key)), None)
+        if again is not None:
+            self._go_back_to(again)
 
     def _is_undone(self, proposal_id: str) -> bool:
         row = self.deck.get(proposal_id)

@@ -55,10 +55,18 @@ class Deck:
 
     def __init__(self) -> None:
         self._rows: dict[str, ProposalRow] = {}
+        self._unsaved: Mapping[str, str] = {}
         self._waiting: list[ProposalRow] | None = None
 
     def clear(self) -> None:
-        self._rows, self._waiting = {}, None
+        self._rows, self._waiting, self._unsaved = {}, None, {}
+
+    def set_unsaved(self, verdicts: Mapping[str, str]) -> set[str]:
+        """Verdicts by proposal that wait for the file: their rows are shown nowhere until they are saved, or given up.
+        Returns the ids of those that are shown again."""
+        back = self._unsaved.keys() - verdicts.keys()
+        self._unsaved, self._waiting = dict(verdicts), None
+        return back
 
     def get(self, proposal_id: str | None) -> ProposalRow | None:
         return self._rows.get(proposal_id or "")
@@ -84,22 +92,25 @@ class Deck:
         return changed
 
     def shown(self, chosen: Filter) -> list[ProposalRow]:
-        return [row for row in self._rows.values() if chosen.shows(row)]
+        return [row for row in self._rows.values() if row.id not in self._unsaved and chosen.shows(row)]
 
     def waiting(self) -> Sequence[ProposalRow]:
         """What waits, skipped ones included. Asked for with everything that happens, and kept as long as it is so."""
         if self._waiting is None:
-            self._waiting = [row for row in self._rows.values() if row.state in WAITING]
+            self._waiting = [row for row in self._rows.values() if row.state in WAITING and row.id not in self._unsaved]
         return self._waiting
 
     def upwards(self, row: ProposalRow) -> list[ProposalRow]:
         """The proposals above one that are not accepted, the nearest first: they are accepted with it."""
         found = []
         above = self.get(row.parent_id)
-        while above is not None and above.verdict not in ACCEPTING and above not in found:
+        while above is not None and self._verdict(above) not in ACCEPTING and above not in found:
             found.append(above)
             above = self.get(above.parent_id)
         return found
+
+    def _verdict(self, row: ProposalRow) -> str | None:
+        return self._unsaved.get(row.id, row.verdict)
 
     def below(self, row: ProposalRow) -> list[ProposalRow]:
         return [other for other in self._rows.values() if other.parent_id == row.id]

@@ -118,9 +118,7 @@ class SettingsDialog(Dialog):
                 if setting.scope == "user":
                     self._session.settings[setting.key] = value
                 else:
-                    project = self._session.project
-                    assert project is not None
-                    project.apply(SetChoice(key=setting.key, value=value), actor=self._session.actor)
+                    self._session.take(SetChoice(key=setting.key, value=value))
         except KnownError as error:
             self.problem.setText(str(error))
             self.problem.show()

@@ -387,7 +387,7 @@ class TaxonomyDock(QWidget):
     def _end_draft(self) -> None:
         """The editor of a name has closed: what was named is added."""
         op = self.model.end_draft()
-        if op is not None and self._session.apply(op) is not None:
+        if op is not None and isinstance(self._session.apply(op), Change):  # one that waits is not in the tree yet
             self.select([op.category_id])
         elif op is None:
             self._hint_soon.start(0)

@@ -255,7 +255,8 @@ class Project:
 
     def preview(self, op: Operation, *, actor: str) -> Effect:
         """What the operation would touch; nothing is written. Raises KnownError where it is not possible."""
-        return preview_on(self.db, self.tree, op, actor=actor)
+        with files.told(self.path):
+            return preview_on(self.db, self.tree, op, actor=actor)
 
     def undo(self, *, actor: str) -> Change | None:
         """Take back the last step, with all of its group; None where there is none."""
