@@ -262,9 +262,14 @@ class StepQueue(QObject):
         self._waiting.append(step)
         if not self._is_flushing and not self._timer.isActive():
             self._timer.start(RETRY_MS)
-        self.told.emit(tr("Waiting to be saved: {said}", said=step.sentence()), step.is_forward)
+        self.told.emit(outcome_said(step), step.is_forward)
         self.changed.emit()
         return step
+
+
+def outcome_said(taken: Change | WaitingStep) -> Sentence:
+    """What came of a step, as the status line says it."""
+    return taken.summary if isinstance(taken, Change) else tr("Waiting to be saved: {said}", said=taken.sentence())
 
 
 def _looked_at(project: Project, step: WaitingStep) -> WaitingStep:

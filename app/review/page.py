@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QPlainTextEdit
 from app.commands import BY_ID
 from app.review.browser import QueueBrowser
 from app.session import Session
+from app.step_queue import outcome_said
 from errormap_core.errors import KnownError
 from errormap_core.project.pending import ProposalRow, accepted_with_all
 from errormap_core.sentences import Sentence, tr, trn
@@ -57,7 +58,7 @@ class ReviewPage(QueueBrowser):
                 self._recheck(row)
             return
         if also is not None:
-            self._session.told.emit(tr("{done}; {also}", done=change.summary, also=also), True)
+            self._session.told.emit(tr("{done}; {also}", done=outcome_said(change), also=also), True)
         if (self._current == current and current in left) or op.is_bulk:
             self._go_after(before, left)
         self.focus_list()
