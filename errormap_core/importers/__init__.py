@@ -6,6 +6,7 @@ from pathlib import Path
 
 from errormap_core.errors import KnownError
 from errormap_core.importers import errormap_csv
+from errormap_core.importers.inputs import shown
 from errormap_core.importers.records import RawRecord, RowProblem
 from errormap_core.importers.survey import Survey
 from errormap_core.sentences import tr
@@ -33,7 +34,7 @@ def format_of(path: Path) -> Format:
             return known
     endings = ", ".join(ending for known in FORMATS for ending in known.endings)
     raise KnownError(
-        tr("No importer reads files that end in “{ending}”.", ending=path.suffix),
-        where=str(path),
+        tr("No importer reads files that end in “{ending}”.", ending=shown(path.suffix)),
+        where=shown(path),
         fix=tr("Results end in one of {endings}; an atlas ends in .json.", endings=endings),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from errormap_core.errors import KnownError
 from errormap_core.importers import format_of
+from errormap_core.importers.inputs import found, shown
 from errormap_core.importers.records import RawRecord, RowProblem
 from errormap_core.importers.survey import Survey, survey
 from errormap_core.project import files
@@ -137,12 +138,12 @@ def _import(
     cancelled: Cancelled,
 ) -> Generator[Progress, None, list[ImportResult]]:
     results: list[ImportResult] = []
-    surveys = [survey(path) for path in paths]
+    surveys = [survey(found(path)) for path in paths]
     staging.begin_staging(project.db)
     try:
         for number, seen in enumerate(surveys):
-            name = dataset or seen.path.stem
-            result = ImportResult(seen.path.name, name, seen.encoding, seen.is_guess)
+            name = dataset or shown(seen.path.stem)
+            result = ImportResult(shown(seen.path.name), name, seen.encoding, seen.is_guess)
             results.append(result)
             for progress in _stage(project, seen, result, number=number):
                 if cancelled():
@@ -152,8 +153,9 @@ def _import(
             _compare(project, result, number=number, replace=on_conflict == "replace")
         if on_error == "rollback":
             _refuse_broken(results)
+        _refuse_nothing(results)
         runs = {
-            number: (seen.path.name, _parameters(seen, result, on_conflict))
+            number: (result.file, _parameters(seen, result, on_conflict))
             for number, (seen, result) in enumerate(zip(surveys, results, strict=True))
         }
         if any(result.n_added or result.n_replaced for result in results):
@@ -175,10 +177,13 @@ def _parameters(seen: Survey, result: ImportResult, on_conflict: str) -> dict[st
 
 def _stage(project: Project, seen: Survey, result: ImportResult, *, number: int) -> Generator[Progress, None, None]:
     batch: list[RawRecord] = []
-    n_characters = 0
+    n_characters = n_problems = 0
     for item in format_of(seen.path).read(seen, result.dataset):
         if isinstance(item, RowProblem):
             result.note(item)
+            n_problems += 1
+            if n_problems % (10 * _BATCH) == 0:  # whoever wants to stop is heard in a file of broken rows as well
+                yield Progress("import", result.n_rows, None, tr("{file}", file=result.file))
             continue
         result.n_rows += 1
         batch.append(item)
@@ -221,6 +226,26 @@ def _compare(project: Project, result: ImportResult, *, number: int, replace: bo
         )
         result.note(RowProblem(result.file, line, "", "conflict", sentence))
     result.n_conflicts += found.n_other - len(found.conflicts)
+
+
+def _refuse_nothing(results: Sequence[ImportResult]) -> None:
+    """Raises KnownError where all rows of all files are broken: an import of nothing is none."""
+    broken = [result for result in results if result.n_skipped]
+    if not broken or any(result.n_rows for result in results):
+        return
+    n = sum(result.n_lost for result in broken)
+    first = next(p for p in broken[0].problems if not p.is_kept)
+    alike = len({code for result in broken for code in result.n_skipped}) == 1
+    said = (
+        trn("The only row cannot be imported.", "None of the {n:,} rows can be imported, all for the same reason.", n)
+        if alike
+        else trn("The only row cannot be imported.", "None of the {n:,} rows can be imported.", n)
+    )
+    raise KnownError(
+        said,
+        where=", ".join(result.file for result in broken),
+        fix=tr("The first is this: {first}", first=first),
+    )
 
 
 def _refuse_broken(results: Sequence[ImportResult]) -> None:
