@@ -268,7 +268,10 @@ class RowReader:
         end = found.end() if found else len(line)
         if end >= len(line) or line[end] != '"':
             return True
-        record.is_suspect = record.is_suspect or (end > 0 and line[end - 1] == self._delimiter)
+        start = len(
+            line[: end + 1].rstrip('"')
+        )  # of the run of quotes: behind a quote that opens may stand doubled ones
+        record.is_suspect = record.is_suspect or (start > 0 and line[start - 1] == self._delimiter)
         at = end + 1
         if at >= len(line) or line[at] in "\r\n":
             return False

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from errormap_core.errors import KnownError
 from errormap_core.importers.csv_rows import MOST_CHARACTERS, Broken, Lines, Row, RowReader
-from errormap_core.importers.inputs import found, opened, shown
+from errormap_core.importers.inputs import REPLACED, found, opened, shown
 from errormap_core.importers.records import RawRecord, RowProblem
 from errormap_core.importers.survey import MARK, ON_DAMAGE, Survey, survey
 from errormap_core.sentences import Sentence, tr, trn
@@ -43,7 +43,7 @@ _EDGES = " \t\r\n\f\v\ufeff\u200b\xa0"
 class Table:
     """An open CSV: its delimiter, its columns as written, where each that is known stands, and the rows behind the header.
 
-    `is_broken` tells of a quote in the header. Columns at the end that have no name need not be in a row.
+    `is_broken` tells of a quote in the header, `is_damaged` of characters in it that are none. Columns at the end that have no name need not be in a row.
     """
 
     path: Path
@@ -52,6 +52,7 @@ class Table:
     line: int
     lines: Lines
     is_broken: Broken | None = None
+    is_damaged: bool = False
     rows: RowReader = field(init=False)
     places: dict[str, int] = field(default_factory=dict)
     n_least: int = 0
@@ -101,7 +102,8 @@ def open_table(file: TextIO, seen: Survey, *, most: int = MOST_CHARACTERS) -> Ta
     )
     table.n_least = len(first)  # while the header itself is read
     names, table.is_broken = table.rows.header()
-    table.columns = [name.strip(_EDGES).strip() for name in names]
+    table.columns = [name.replace(MARK, REPLACED).replace("\0", REPLACED).strip(_EDGES).strip() for name in names]
+    table.is_damaged = any(MARK in name or "\0" in name for name in names)
     if table.columns and names[0].strip(_EDGES).startswith("#"):
         table.columns[0] = table.columns[0].lstrip("#").strip(_EDGES)
     _place_columns(table)
@@ -215,6 +217,9 @@ def _records(table: Table, seen: Survey, dataset: str) -> Iterator[RawRecord | R
     reader = _Records(table, seen, dataset)
     if table.is_broken is not None:
         yield reader.broken(table.is_broken)
+    if table.is_damaged:
+        said = tr("Names of columns hold something that is no text; it is replaced by {sign}.", sign=REPLACED)
+        yield RowProblem(shown(seen.path.name), table.line, "", "header", said, is_kept=True)
     for row in table.rows:
         if isinstance(row, Broken):
             yield reader.broken(row)

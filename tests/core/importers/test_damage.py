@@ -64,6 +64,12 @@ def test_what_is_no_western_text_is_not_taken_for_it(project: Project, tmp_path:
     assert (result.n_added, [(p.line, p.code) for p in result.problems]) == (1, [(2, "encoding")])
 
 
+def test_a_damaged_name_of_a_column_costs_no_row(project: Project, tmp_path: Path) -> None:
+    raw = HEADER.strip().encode() + b",not\xe9,\xe7\xad\n1,m,q,a,0,x,y\n2,m,q,\xe4\xbd\xa0,0,x,y\n"
+    result = import_bytes(project, tmp_path / "x.csv", raw)
+    assert (result.n_added, [(p.line, p.code, p.is_kept) for p in result.problems]) == (2, [(1, "header", True)])
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
 def test_utf_16_with_an_odd_byte(project: Project, tmp_path: Path, encoding: str) -> None:
     raw = (HEADER + CHINESE + "10,m,q,a,0").encode(encoding) + b"\0"
