@@ -43,7 +43,8 @@ _EDGES = " \t\r\n\f\v\ufeff\u200b\xa0"
 class Table:
     """An open CSV: its delimiter, its columns as written, where each that is known stands, and the rows behind the header.
 
-    `is_broken` tells of a quote in the header, `is_damaged` of characters in it that are none. Columns at the end that have no name need not be in a row.
+    `is_broken` tells of a quote in the header, `is_damaged` of characters in it that are none.
+    Columns at the end that have no name need not be in a row.
     """
 
     path: Path
