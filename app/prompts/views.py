@@ -4,19 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QTextBlockFormat, QTextCharFormat, QTextCursor
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QTextBlockFormat, QTextCharFormat
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from app.plain import Label, PlainView, set_tooltip
+from app.plain import Label, set_tooltip
 from app.records.document import Colours, RecordDocument
+from app.records.long_text import LongText
+from app.records.passages import Passage, Passages
 from app.theme import SPACE, Theme
 from errormap_core.ids import now
 from errormap_core.judge.base import Message
 from errormap_core.project.queries import AnalysisRow, RecordDetail
 from errormap_core.sentences import Sentence, tr, trn
-
-MOST_SHOWN = 200_000
-"""Characters of one message; longer ones would make each key press slow."""
 
 ROLES = {"system": tr("System"), "user": tr("User")}
 
@@ -28,8 +27,8 @@ def _note(parent: QWidget) -> Label:
     return label
 
 
-def _reader(parent: QWidget, name: Sentence) -> PlainView:
-    text = PlainView(parent)
+def _reader(parent: QWidget, name: Sentence) -> LongText:
+    text = LongText(parent)
     text.setAccessibleName(str(name))
     text.setReadOnly(True)
     text.setTabChangesFocus(True)
@@ -60,8 +59,7 @@ class TextView(QWidget):
         def write() -> None:
             for message in messages:
                 self._heading(str(ROLES.get(message["role"], tr("{role}", role=message["role"]))))
-                content = message["content"]
-                self._lines([content if len(content) <= MOST_SHOWN else content[:MOST_SHOWN] + "\n[…]"])
+                self._lines([message["content"]])
 
         self._show(write, note)
 
@@ -83,31 +81,27 @@ class TextView(QWidget):
         self._show(write, note)
 
     def restyle(self) -> None:
-        place = self.text.verticalScrollBar().value()
         self._rewrite()
-        self.text.verticalScrollBar().setValue(place)
 
     def _show(self, write: Callable[[], None], note: Sentence) -> None:
         self._write = write
         self.note.setText(str(note))
-        place = self.text.verticalScrollBar().value()
         self._rewrite()
-        self.text.verticalScrollBar().setValue(place)
 
     def _rewrite(self) -> None:
-        self.text.clear()
-        self._cursor = QTextCursor(self.text.document())
-        self._cursor.beginEditBlock()
+        """Write it again, staying where one reads."""
+        self._passages: list[Passage] = []
         self._write()
-        self._cursor.endEditBlock()
-        self.text.moveCursor(QTextCursor.MoveOperation.Start)
+        muted = QTextCharFormat()
+        muted.setForeground(QColor(self._theme.scheme.muted))
+        self.text.show_passages(Passages(self._passages), base=self._theme.font(), muted=muted, stay=True)
 
     def _heading(self, text: str) -> None:
         style = QTextCharFormat()
         style.setFont(self._theme.font(size=0.85, semibold=True))
         style.setForeground(QColor(self._theme.scheme.muted))
-        self._block(space=0 if self.text.document().isEmpty() else 12)
-        self._cursor.insertText(text.upper(), style)
+        self._block(space=12 if self._passages else 0)
+        self._passages[-1].runs.append((text.upper(), style))
 
     def _lines(self, lines: Sequence[str], *, colour: str = "", is_bold: bool = False, is_marked: bool = False) -> None:
         mono = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
@@ -120,7 +114,7 @@ class TextView(QWidget):
         hang = QFontMetricsF(mono).horizontalAdvance("  ") if is_marked else 0.0
         for line in lines:
             self._block(space=2, hang=hang)
-            self._cursor.insertText(line, style)
+            self._passages[-1].runs.append((line, style))
 
     def _block(self, *, space: int, hang: float = 0.0) -> None:
         """`hang`: pixels by which lines after the first stand farther in, behind a mark."""
@@ -128,10 +122,7 @@ class TextView(QWidget):
         block.setTopMargin(space)
         block.setLeftMargin(hang)
         block.setTextIndent(-hang)
-        if self.text.document().isEmpty():
-            self._cursor.setBlockFormat(block)
-        else:
-            self._cursor.insertBlock(block)
+        self._passages.append(Passage(block))
 
 
 class TryView(QWidget):
@@ -220,6 +211,4 @@ class TryView(QWidget):
         colours = Colours(scheme.text, scheme.muted, scheme.evidence, scheme.bad, scheme.good)
         detail, made = self._shown
         for text, analysis in ((self.before, detail.analysis), (self.after, made)):
-            RecordDocument(text.document(), colours, base=self._theme.font()).write_analysis(detail, analysis)
-            text.moveCursor(QTextCursor.MoveOperation.Start)
-            text.verticalScrollBar().setValue(0)
+            RecordDocument(text, colours, base=self._theme.font()).write_analysis(detail, analysis)

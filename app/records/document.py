@@ -6,9 +6,11 @@ Texts of records are inserted as plain text, never as markup: nobody vouches for
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
+from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat
 
 from app.records.list_model import STATE_NAMES
+from app.records.long_text import LongText
+from app.records.passages import Passage, Passages
 from errormap_core.judge.evidence import Span, find_evidence
 from errormap_core.judge.shortening import Shortening
 from errormap_core.measures.how import PLACED
@@ -59,12 +61,15 @@ def evidence_spans(detail: RecordDetail) -> list[Span]:
 
 
 class RecordDocument:
-    """Writes a record into a QTextDocument. `places` tells where each section begins (for jumping)."""
+    """Writes a record into a view. `places` tells which passage each section begins with (for jumping); with `stay` the
+    view shows what one reads, else the top."""
 
-    def __init__(self, document: QTextDocument, colours: Colours, *, base: QFont) -> None:
-        self._document = document
+    def __init__(self, view: LongText, colours: Colours, *, base: QFont, stay: bool = False) -> None:
+        self._view = view
         self._colours = colours
         self._base = base
+        self._stay = stay
+        self._passages: list[Passage] = []
         self.places: dict[str, int] = {}
         self.n_marked = 0
 
@@ -72,10 +77,7 @@ class RecordDocument:
         self, detail: RecordDetail, *, category: str, references: Iterable[tuple[str, str]], to_do: Sentence
     ) -> None:
         """Write all of it; `to_do` stands in place of an analysis where there is none."""
-        self._document.clear()
-        self._document.setDefaultFont(self._base)
-        self._cursor = QTextCursor(self._document)
-        self.places = {}
+        self._passages, self.places = [], {}
         self._head(detail, category)
         self._heading("question", tr("Question"))
         self._text(detail.input_text)
@@ -91,13 +93,11 @@ class RecordDocument:
                 self._text(text)
         self._analysis(detail, to_do)
         self._rest(detail)
+        self._show()
 
     def write_parts(self, detail: RecordDetail, parts: Collection[str]) -> None:
         """The answer with the evidence marked, and of 'question', 'reference', 'correct' and 'criteria' those in `parts`."""
-        self._document.clear()
-        self._document.setDefaultFont(self._base)
-        self._cursor = QTextCursor(self._document)
-        self.places = {}
+        self._passages, self.places = [], {}
         if "question" in parts:
             self._heading("question", tr("Question"))
             self._text(detail.input_text)
@@ -115,16 +115,22 @@ class RecordDocument:
         if "criteria" in parts and detail.analysis is not None:
             self._heading("criteria", tr("What the judge looked at"))
             self._one_analysis(detail, detail.analysis)
+        self._show()
 
     def write_analysis(self, detail: RecordDetail, analysis: AnalysisRow | None) -> None:
         """One analysis of a record alone, whether it counts or not."""
-        self._document.clear()
-        self._document.setDefaultFont(self._base)
-        self._cursor = QTextCursor(self._document)
+        self._passages, self.places = [], {}
         if analysis is None:
             self._muted(tr("No analysis yet."))
         else:
             self._one_analysis(detail, analysis)
+        self._show()
+
+    def _show(self) -> None:
+        muted = self._style(colour=self._colours.muted)
+        self._view.show_passages(
+            Passages(self._passages), base=self._base, muted=muted, places=self.places, stay=self._stay
+        )
 
     def _head(self, detail: RecordDetail, category: str) -> None:
         verb = tr("passed") if detail.state is None else tr("failed")
@@ -214,7 +220,7 @@ class RecordDocument:
 
     def _heading(self, key: str, title: Sentence) -> None:
         self._block(space=14)
-        self.places[key] = self._cursor.position()
+        self.places[key] = len(self._passages) - 1
         self._insert(str(title).upper(), colour=self._colours.muted, weight=QFont.Weight.DemiBold, size=0.85)
 
     def _muted(self, text: Sentence) -> None:
@@ -230,20 +236,23 @@ class RecordDocument:
         block.setTopMargin(space)
         block.setIndent(indent)
         block.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
-        if self._document.isEmpty():
-            self._cursor.setBlockFormat(block)
-        else:
-            self._cursor.insertBlock(block)
+        self._passages.append(Passage(block))
 
     def _insert(
         self, text: str, *, colour: str | None = None, weight: int = QFont.Weight.Normal, size: float = 1.0,
         evidence: bool = False,
     ) -> None:  # fmt: skip
+        style = self._style(colour=colour, weight=weight, size=size)
+        if evidence:
+            style.setBackground(QColor(self._colours.evidence))
+            style.setFontUnderline(True)  # colour is never the only sign
+        self._passages[-1].runs.append((text, style))
+
+    def _style(
+        self, *, colour: str | None = None, weight: int = QFont.Weight.Normal, size: float = 1.0
+    ) -> QTextCharFormat:
         style = QTextCharFormat()
         style.setForeground(QColor(colour or self._colours.text))
         style.setFontWeight(weight)
         style.setFontPointSize(self._base.pointSizeF() * size)
-        if evidence:
-            style.setBackground(QColor(self._colours.evidence))
-            style.setFontUnderline(True)  # colour is never the only sign
-        self._cursor.insertText(text, style)
+        return style

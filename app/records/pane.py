@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMenu,
@@ -15,8 +14,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
-from app.plain import Label, PlainView, set_tooltip
+from app.plain import Label, set_tooltip
 from app.records.document import Colours, RecordDocument, evidence_spans
+from app.records.long_text import LongText
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.project.queries import RecordDetail, record_detail
@@ -40,7 +40,7 @@ class RecordPane(QWidget):
         self._session = session
         self.detail: RecordDetail | None = None
         self._shown: tuple[object, ...] = ()
-        self.text = PlainView(self)
+        self.text = LongText(self)
         self.text.setReadOnly(True)
         self.text.setAccessibleName(str(tr("Record")))
         self.text.setTextInteractionFlags(
@@ -78,7 +78,6 @@ class RecordPane(QWidget):
         self._layers = QStackedLayout(self)
         self._layers.addWidget(self._empty)
         self._layers.addWidget(full)
-        self._document: RecordDocument | None = None
         session.record_selected.connect(self.show_record)
         session.changed.connect(lambda _: self.refresh())
         session.machine_changed.connect(lambda _: self.refresh())
@@ -136,15 +135,10 @@ class RecordPane(QWidget):
         shown = (detail, category, scheme.name, self._session.theme.factor, str(to_do))
         if is_again and shown == self._shown:
             return
-        place = self.text.verticalScrollBar().value() if is_again else 0
         self._shown = shown
         colours = Colours(scheme.text, scheme.muted, scheme.evidence, scheme.bad, scheme.good)
-        self._document = RecordDocument(self.text.document(), colours, base=self._session.theme.font(size=1.05))
-        self._document.write(detail, category=category, references=detail.correct_predictions, to_do=to_do)
-        self.text.moveCursor(
-            QTextCursor.MoveOperation.Start
-        )  # writing took the cursor to the end, and the view with it
-        self.text.verticalScrollBar().setValue(place)
+        document = RecordDocument(self.text, colours, base=self._session.theme.font(size=1.05), stay=is_again)
+        document.write(detail, category=category, references=detail.correct_predictions, to_do=to_do)
         self.detail = detail
         n = len(evidence_spans(detail))
         self._evidence.setText(str(trn("{n:,} quote found", "{n:,} quotes found", n)) if detail.analysis else "")
@@ -166,11 +160,4 @@ class RecordPane(QWidget):
 
     def jump(self, part: str) -> None:
         """Scroll to a part of the record."""
-        if self._document is None or part not in self._document.places:
-            return
-        cursor = QTextCursor(self.text.document())
-        cursor.setPosition(self._document.places[part])
-        self.text.setTextCursor(cursor)
-        rect = self.text.cursorRect(cursor)
-        bar = self.text.verticalScrollBar()
-        bar.setValue(bar.value() + rect.top() - 8)
+        self.text.jump(part)

@@ -17,7 +17,9 @@ from PySide6.QtWidgets import QDialogButtonBox, QPushButton, QTabWidget, QWidget
 
 from app.dialogs import Dialog
 from app.fields import ChoiceField
-from app.plain import Label, PlainView, set_tooltip
+from app.plain import Label, PlainView, one_line, set_tooltip, shown
+from app.records.long_text import LongText
+from app.records.passages import Passage, Passages
 from app.session import Session
 from app.theme import SPACE
 from errormap_core.errors import KnownError
@@ -37,15 +39,16 @@ class WhyDialog(Dialog):
         self.choice = ChoiceField(self)
         self.choice.setAccessibleName(str(tr("Analysis")))
         for analysis in self._analyses:
-            self.choice.addItem(_name(analysis))
+            self.choice.addItem(one_line(_name(analysis)))
         self.note = Label(self)
         self.note.setWordWrap(True)
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(str(tr("Parts of the explanation")))
-        self.about, self.prompt, self.answer = (
-            self._add_text(title) for title in (tr("How it came about"), tr("Prompt"), tr("Answer"))
-        )
+        self.about, self.prompt, self.answer = PlainView(self), LongText(self), LongText(self)
+        self._add_text(self.about, tr("How it came about"))
+        self._add_text(self.prompt, tr("Prompt"))
+        self._add_text(self.answer, tr("Answer"))
         self.column.addWidget(self.choice)
         self.column.addWidget(self.note)
         self.column.addWidget(self.tabs, 1)
@@ -68,16 +71,13 @@ class WhyDialog(Dialog):
             QGuiApplication.clipboard().setText(str(self.shown))
             self.note.setText(str(tr("Copied.")))
 
-    def _add_text(self, title: Sentence) -> PlainView:
-        text = PlainView(self)
-        text.setReadOnly(True)
+    def _add_text(self, text: PlainView, title: Sentence) -> None:
         text.setTabChangesFocus(True)
         text.setAccessibleName(str(title))
         text.document().setDocumentMargin(12)
         flags = text.textInteractionFlags()
         text.setTextInteractionFlags(flags | flags.TextSelectableByKeyboard | flags.TextSelectableByMouse)
         self.tabs.addTab(text, str(title))
-        return text
 
     def _show(self) -> None:
         project = self._session.project
@@ -104,7 +104,8 @@ class WhyDialog(Dialog):
         self._write_answer(found)
 
     def _write_about(self, found: Explanation) -> None:
-        cursor = _emptied(self.about)
+        self.about.clear()
+        cursor = QTextCursor(self.about.document())
         table = QTextTableFormat()
         table.setBorder(0)
         table.setCellPadding(SPACE / 2)
@@ -114,41 +115,34 @@ class WhyDialog(Dialog):
         cells = cursor.insertTable(len(found.facts), 2, table)
         for row, (title, text) in enumerate(found.facts):
             cells.cellAt(row, 0).firstCursorPosition().insertText(str(title), self._style(muted=True))
-            cells.cellAt(row, 1).firstCursorPosition().insertText(text, self._style())
+            cells.cellAt(row, 1).firstCursorPosition().insertText(shown(text), self._style())
         self.about.moveCursor(QTextCursor.MoveOperation.Start)
 
     def _write_prompt(self, found: Explanation) -> None:
-        cursor = _emptied(self.prompt)
         mark = "✓ " if found.prompt_state == "same" else "⚠ "
         scheme = self._session.theme.scheme
-        _block(cursor, 0)
-        cursor.insertText(
-            f"{mark}{found.prompt_note}", self._style(colour=scheme.good if mark == "✓ " else scheme.warn)
-        )
+        style = self._style(colour=scheme.good if mark == "✓ " else scheme.warn)
+        passages = [_passage(0, f"{mark}{found.prompt_note}", style)]
         if found.shortened is not None:
-            _block(cursor, SPACE)
-            cursor.insertText(f"⚠ {found.shortened}", self._style(colour=scheme.warn))
+            passages.append(_passage(SPACE, f"⚠ {found.shortened}", self._style(colour=scheme.warn)))
         for message in found.prompt:
-            _block(cursor, 2 * SPACE)
             role = tr("Instructions") if message["role"] == "system" else tr("What was asked")
-            cursor.insertText(str(role), self._style(semibold=True))
-            _block(cursor, SPACE)
-            cursor.insertText(_as_one_block(message["content"]), self._style(mono=True))
-        self.prompt.moveCursor(QTextCursor.MoveOperation.Start)
+            passages.append(_passage(2 * SPACE, str(role), self._style(semibold=True)))
+            passages.append(_passage(SPACE, message["content"], self._style(mono=True)))
+        self._fill(self.prompt, passages)
 
     def _write_answer(self, found: Explanation) -> None:
-        cursor = _emptied(self.answer)
         parts = [(tr("What the judge thought before"), found.thinking)] if found.thinking else []
         parts.append((tr("What the judge wrote"), found.answer))
+        passages = []
         for place, (title, text) in enumerate(parts):
-            _block(cursor, 2 * SPACE if place else 0)
-            cursor.insertText(str(title), self._style(semibold=True))
-            _block(cursor, SPACE)
-            if text:
-                cursor.insertText(_as_one_block(text), self._style(mono=True))
-            else:
-                cursor.insertText(str(tr("It was not stored.")), self._style(muted=True))
-        self.answer.moveCursor(QTextCursor.MoveOperation.Start)
+            passages.append(_passage(2 * SPACE if place else 0, str(title), self._style(semibold=True)))
+            style = self._style(mono=True) if text else self._style(muted=True)
+            passages.append(_passage(SPACE, text or str(tr("It was not stored.")), style))
+        self._fill(self.answer, passages)
+
+    def _fill(self, view: LongText, passages: list[Passage]) -> None:
+        view.show_passages(Passages(passages), base=self._session.theme.font(), muted=self._style(muted=True))
 
     def _style(
         self, *, muted: bool = False, mono: bool = False, semibold: bool = False, colour: str = ""
@@ -183,21 +177,9 @@ def _name(analysis: AnalysisRow) -> str:
     )
 
 
-def _as_one_block(text: str) -> str:
-    """Lines that stand close, as in the text itself; what is copied of them has line breaks."""
-    return text.replace("\n", "\u2028")
-
-
-def _emptied(text: PlainView) -> QTextCursor:
-    text.clear()
-    return QTextCursor(text.document())
-
-
-def _block(cursor: QTextCursor, space: int) -> None:
-    style = QTextBlockFormat()
-    style.setTopMargin(space)
-    style.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
-    if cursor.atStart():
-        cursor.setBlockFormat(style)
-    else:
-        cursor.insertBlock(style)
+def _passage(space: int, text: str, style: QTextCharFormat) -> Passage:
+    """A text whose lines stand close."""
+    block = QTextBlockFormat()
+    block.setTopMargin(space)
+    block.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+    return Passage(block, [(text, style)], is_close=True)

@@ -8,8 +8,8 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.dialogs import Picker
-from app.plain import PlainView
 from app.records.document import Colours, RecordDocument
+from app.records.long_text import LongText
 from app.review.candidates import Candidate, CandidateList
 from app.review.deck import Deck
 from app.review.effects import effect_text
@@ -44,7 +44,7 @@ DETAILS: tuple[tuple[str, Sentence], ...] = (
 """What the space bar shows beside the answer, one after the other."""
 
 
-class AnswerText(PlainView):
+class AnswerText(LongText):
     """Asks for little room, and takes what there is."""
 
     def sizeHint(self) -> QSize:
@@ -68,7 +68,6 @@ class PlaceCard(Card):
         self._became: Mapping[str, Became] = {}
         self._pointed = ""
         self._room = QSize(0, 0)
-        self._places: dict[str, int] = {}
         self.folds: dict[str, QToolButton] = {}
         folds = QHBoxLayout()
         folds.setContentsMargins(0, 0, 0, 0)
@@ -202,14 +201,12 @@ class PlaceCard(Card):
     def _write(self) -> None:
         self._say_folds()
         if self.detail is None:
-            self.answer.setPlainText(str(tr("This record is not in the project any more.")))
+            self.answer.show_words(tr("This record is not in the project any more."))
             return
         scheme = self.session.theme.scheme
         colours = Colours(scheme.text, scheme.muted, scheme.evidence, scheme.bad, scheme.good)
-        document = RecordDocument(self.answer.document(), colours, base=self.session.theme.font(size=1.1))
+        document = RecordDocument(self.answer, colours, base=self.session.theme.font(size=1.1))
         document.write_parts(self.detail, self.shown)
-        self.answer.verticalScrollBar().setValue(0)
-        self._places = document.places
 
     def set_room(self, room: QSize) -> None:
         self._room = room
@@ -268,12 +265,7 @@ class PlaceCard(Card):
             self._scroll_to(key)
 
     def _scroll_to(self, key: str) -> None:
-        place = self._places.get(key, 0)
-        cursor = self.answer.textCursor()
-        cursor.setPosition(place)
-        top = self.answer.cursorRect(cursor).top()
-        bar = self.answer.verticalScrollBar()
-        bar.setValue(bar.value() + top - 4)
+        self.answer.jump(key)
 
     # Deciding
 
