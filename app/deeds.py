@@ -59,7 +59,7 @@ class Deeds:
         self.open_path(path)
 
     def close_project(self) -> None:
-        if self._session.is_free():
+        if self._session.is_free() and self._session.may_leave(self.close_project):
             self._session.close()
 
     def close(self) -> None:

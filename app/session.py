@@ -47,6 +47,10 @@ class Session(QObject):
     """The open project, who works on it, what is selected. Panes connect to its signals and hold no truth of their own."""
 
     opened = Signal()
+    leaving = Signal()  # the project may be closed soon: what was typed becomes a step now
+    unsaved = Signal(
+        object
+    )  # a callable, to be called once nothing waits to be saved: the project stays open until then
     closing = Signal()  # the project is open still: what was typed can be saved
     closed = Signal()
     changed = Signal(object)  # Change: a step was taken, here or elsewhere
@@ -110,6 +114,16 @@ class Session(QObject):
         self.failed.emit(KnownError(tr("Work is running on this project."), fix=fix))
         return False
 
+    def may_leave(self, then: Callable[[], object]) -> bool:
+        """Whether nothing waits to be saved. Else it is asked what becomes of that, and `then` is done after it."""
+        if self.project is None:
+            return True
+        self.leaving.emit()
+        if self.steps.settle():
+            return True
+        self.unsaved.emit(then)
+        return False
+
     def start(self, kind: str, arguments: Sequence[str]) -> Job | None:
         """Start long work; that work of this kind is running already is told."""
         if not self.steps.settle():
@@ -126,7 +140,7 @@ class Session(QObject):
 
     def create(self, path: Path) -> bool:
         """Make a project and open it; False where that is not possible (the reason was told)."""
-        if not self.is_free():
+        if not self.is_free() or not self.may_leave(lambda: self.create(path)):
             return False
         try:
             Project.create(path).close()
@@ -140,14 +154,15 @@ class Session(QObject):
         another program has locked it, and it is opened once that lets go."""
         if self.project is not None and self.project.path.resolve() == path.resolve():
             return True
-        if not self.is_free():
+        if not self.is_free() or not self.may_leave(lambda: self.open(path)):
             return False
         self.opening.start(path)
         return self.project is not None and self.project.path == path
 
     def _take(self, opened: Opened) -> None:
         """Work on a project that was opened."""
-        if not self.is_free():  # work was begun while it waited
+        path = opened.project.path
+        if not self.is_free() or not self.may_leave(lambda: self.open(path)):  # work was begun while it waited
             if opened.lease is not None:
                 opened.lease.release_when_free()
             opened.project.close()
@@ -180,6 +195,11 @@ class Session(QObject):
         if self.project is None:
             return
         self.closing.emit()
+        if not self.steps.settle():
+            n = len(self.steps.waiting)
+            what = trn("{n:,} step could not be saved.", "{n:,} steps could not be saved.", n)
+            fix = tr("Another program had locked the project. Take what is missing again.")
+            self.failed.emit(KnownError(what, where=str(self.project.path), fix=fix))
         self._poll.stop()
         self.reads.close()
         project, self.project = self.project, None

@@ -3,7 +3,7 @@ their order, and are tried again until they go in."""
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -122,7 +122,7 @@ class StepQueue(QObject):
             self._withdrawn, self._n_undone = [], 0
         if not self._waiting and not self._is_flushing:
             try:
-                return self._run(project, step)
+                return run_step(step, project)
             except Locked:
                 step = _looked_at(project, step)
         elif step.op is not None:
@@ -225,11 +225,18 @@ class StepQueue(QObject):
             self.told.emit(said, False)
             self.changed.emit()
 
+    def forget(self, steps: Iterable[WaitingStep]) -> None:
+        """Let these wait no more: they are saved in a copy."""
+        gone = set(steps)
+        self._waiting = deque(step for step in self._waiting if step not in gone)
+        self._is_late = self._is_late and bool(self._waiting)
+        self.changed.emit()
+
     def _try_next(self, project: Project) -> bool:
         """Take the first of what waits; False where the file is locked still."""
         step = self._waiting.popleft()  # who hears of it finds it taken
         try:
-            self._run(project, step)
+            run_step(step, project)
         except Locked:
             self._waiting.appendleft(step)
             return False
@@ -240,22 +247,6 @@ class StepQueue(QObject):
             self.refused.emit(KnownError(said, where=error.where, fix=error.fix))
         return True
 
-    def _run(self, project: Project, step: WaitingStep) -> Change | None:
-        match step.how:
-            case "apply":
-                assert step.op is not None
-                return project.apply(step.op, actor=step.actor, reason=step.reason)
-            case "call":
-                assert step.act is not None
-                step.act(project)
-                return None
-            case "undo_entry":
-                return project.undo_entry(step.entry_id, actor=step.actor)
-            case "undo":
-                return project.undo(actor=step.actor)
-            case "redo":
-                return project.redo(actor=step.actor)
-
     def _keep(self, step: WaitingStep) -> WaitingStep:
         if not self._waiting:
             self._since = time.monotonic()
@@ -265,6 +256,24 @@ class StepQueue(QObject):
         self.told.emit(outcome_said(step), step.is_forward)
         self.changed.emit()
         return step
+
+
+def run_step(step: WaitingStep, project: Project) -> Change | None:
+    """Take a step in a project. Raises KnownError where it is not possible."""
+    match step.how:
+        case "apply":
+            assert step.op is not None
+            return project.apply(step.op, actor=step.actor, reason=step.reason)
+        case "call":
+            assert step.act is not None
+            step.act(project)
+            return None
+        case "undo_entry":
+            return project.undo_entry(step.entry_id, actor=step.actor)
+        case "undo":
+            return project.undo(actor=step.actor)
+        case "redo":
+            return project.redo(actor=step.actor)
 
 
 def outcome_said(taken: Change | WaitingStep) -> Sentence:

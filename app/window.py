@@ -38,6 +38,7 @@ from app.strip import Elided, MessageStrip, StepStrip, TaskStrip
 from app.tasks.runner import Job
 from app.taxonomy.dock import TaxonomyDock
 from app.theme import Theme
+from app.unsaved import ask_unsaved
 from app.waiting import WaitingStrip, state_of
 from errormap_core.errors import KnownError
 from errormap_core.measures.how import LOOKED_AT, coverage_sentence, how_lines, looked_at_sentence
@@ -252,6 +253,7 @@ class Window(QMainWindow):
         session.context_changed.connect(self._enable)
         session.counted.connect(lambda numbers, _: self._say_totals(numbers))
         session.steps.changed.connect(self._say_state)
+        session.unsaved.connect(lambda then: ask_unsaved(session, then, self))
         session.queue.read.connect(lambda _: self._on_queue())
         session.scope_changed.connect(lambda _: self._on_scope())
         self.step_strip.undo.connect(session.undo)
@@ -460,6 +462,9 @@ class Window(QMainWindow):
         if self.session.tasks.running():
             self._is_closing = True
             self.session.tasks.cancel_all()
+            event.ignore()
+            return
+        if not self.session.may_leave(self.close):
             event.ignore()
             return
         self.session.close()

@@ -174,6 +174,7 @@ class PromptsPage(QWidget):
         self.trial.button.clicked.connect(lambda _=False: self.try_record())
         self.tabs.currentChanged.connect(lambda _: self._show_views())
         session.opened.connect(self._on_opened)
+        session.leaving.connect(self.save)
         session.closing.connect(self._on_closing)
         session.closed.connect(self._on_closed)
         session.changed.connect(self._on_change)

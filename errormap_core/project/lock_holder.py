@@ -21,6 +21,7 @@ _WHOLE = (0x4000_0000, 0x4000_0000 + 511)
 
 def locking_process(path: Path) -> int | None:
     """Process id of the other program that has locked the project for writing; None where nothing tells."""
+    path = Path(os.path.realpath(path))  # where a link leads to: SQLite's other files are beside it
     try:
         lines = _LOCKS.read_text(encoding="ascii").splitlines()
         watched = [(path.with_name(path.name + "-shm"), _WRITE), (path, _WHOLE)]

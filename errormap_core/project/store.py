@@ -50,7 +50,7 @@ def is_empty(path: Path) -> bool:
         return bool(project.db.execute(sql).fetchone()[0])
 
 
-def _put_in_place(new: Path, path: Path) -> None:
+def put_in_place(new: Path, path: Path) -> None:
     """Give a new project its name, unless somebody took the name meanwhile."""
     try:
         os.link(new, path)  # fails where the name is taken, as replacing would not
@@ -119,7 +119,7 @@ class Project:
                     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 db.close()
-            _put_in_place(new, path)
+            put_in_place(new, path)
         finally:
             for rest in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
                 rest.unlink(missing_ok=True)
