@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import errormap_core
+from errormap_core.choosing import Choices
 from errormap_core.cli_arguments import ARGUMENTS
 from errormap_core.errors import KnownError
-from errormap_core.importers.looking import look_at, refuse_unknown_datasets
+from errormap_core.importers.looking import coming_datasets, look_at
 from errormap_core.invocation import Invocation
 from errormap_core.output_paths import check_output
 from errormap_core.project.store import Project
@@ -25,7 +26,7 @@ EXIT_DONE, EXIT_LOSSES, EXIT_WRONG, EXIT_STOPPED = 0, 1, 2, 3
 EPILOG = """exit codes:
   0  done, all of it
   1  done, but some rows or records were left out or failed; the report says which
-  2  not done: something was wrong with the input; nothing is half done
+  2  not done, a sentence says why; nothing is half done, and what `run` did before is told
   3  stopped before the end; the same command goes on where it was
 
 The window opens with `errormap-studio` alone, or with a project: `errormap-studio PROJECT`.
@@ -48,11 +49,11 @@ def _import(call: Invocation) -> int:
 
     files = [Path(name) for name in call.args.files]
     look_at(files)
-    chosen, thresholds = call.chosen(), _thresholds(call.args.threshold)
+    choices = Choices(call.chosen(), _thresholds(call.args.threshold))
     with call.project(create=True) as project:
-        refuse_unknown_datasets(project, thresholds, files, dataset=call.args.dataset)
+        coming = coming_datasets(files, dataset=call.args.dataset)
+        choices.check(project, new_datasets=coming, new_models=None)  # models are known once the files are read
         actor = call.actor(project)
-        jobs.choose(project, chosen, actor=actor)
         outcome = jobs.import_job(
             project,
             files,
@@ -61,7 +62,7 @@ def _import(call: Invocation) -> int:
             dataset=call.args.dataset,
             on_error=call.args.on_error,
             on_conflict=call.args.on_conflict,
-            thresholds=thresholds,
+            choices=choices,
         )
     return _end(call, outcome)
 
@@ -76,6 +77,7 @@ def _judge(call: Invocation) -> int:
         with call.project(read_only=True) as project:
             prompt = args.prompt or of_project.get("judge.prompt")
             asked = {**_judging(args), **more, "tried": of_project, "prompt": prompt}
+            Choices(of_project).check(project)
             return _end(call, engine_jobs.judge_job(project, call.reporter, settings=yours, **asked))
     with call.project() as project:
         jobs.choose(project, call.chosen(), actor=call.actor(project))
@@ -185,14 +187,15 @@ def _run(call: Invocation) -> int:
     files = [Path(name) for name in call.args.files]
     look_at(files)
     check_output(call.args.output, ATLAS, project=Path(call.args.project), inputs=call.args.files)
-    chosen, thresholds = call.chosen(), _thresholds(call.args.threshold)
+    choices = Choices(call.chosen(), _thresholds(call.args.threshold))
     numbers: dict[str, Any] = {}
     losses = 0
     with call.project(create=True) as project:
-        refuse_unknown_datasets(project, thresholds, files, dataset=call.args.dataset)
+        coming = coming_datasets(files, dataset=call.args.dataset)
+        choices.check(project, new_datasets=coming, new_models=None)  # models are known once the files are read
+        engine_jobs.look_at_judge(project, call.settings, model=call.args.model, prompt=call.args.prompt)
         actor = call.actor(project)
         machine = project.machine("errormap-studio run")  # what it accepts, no person has read
-        jobs.choose(project, chosen, actor=actor)
         steps: list[tuple[str, Callable[[], jobs.Outcome]]] = [
             (
                 "import",
@@ -204,7 +207,7 @@ def _run(call: Invocation) -> int:
                     dataset=call.args.dataset,
                     on_error=call.args.on_error,
                     on_conflict=call.args.on_conflict,
-                    thresholds=thresholds,
+                    choices=choices,
                 ),
             ),
             (
@@ -216,7 +219,19 @@ def _run(call: Invocation) -> int:
             ("export", lambda: jobs.export_job(project, call.args.output, call.reporter)),
         ]
         for name, step in steps:
-            outcome = step()
+            try:
+                outcome = step()
+            except KnownError:
+                if numbers:
+                    done = ", ".join(numbers)
+                    call.reporter.warn(
+                        tr(
+                            "The steps before “{name}” are done ({done}); the same command goes on there.",
+                            name=name,
+                            done=done,
+                        )
+                    )
+                raise
             numbers[name] = outcome.numbers
             losses += outcome.losses
             if outcome.stopped:
@@ -302,15 +317,11 @@ def _undo(call: Invocation) -> int:
 
 
 def _set(call: Invocation) -> int:
-    from errormap_core import jobs
-
+    choices = Choices(call.chosen(), _thresholds(call.args.threshold))
     with call.project() as project:
-        actor = call.actor(project)
-        jobs.choose(project, call.chosen(), actor=actor)
-        for dataset, threshold in _thresholds(call.args.threshold).items():
-            from errormap_core.taxonomy.operations import SetThreshold
-
-            call.reporter.say(project.apply(SetThreshold(dataset=dataset, threshold=threshold), actor=actor).summary)
+        choices.check(project)
+        for done in choices.apply(project, actor=call.actor(project)):
+            call.reporter.say(done)
     return EXIT_DONE
 
 

@@ -4,7 +4,7 @@ As those in jobs.py, each takes what it works on and a Reporter and returns what
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,10 @@ from errormap_core.judge.base import Cancelled, RecordFailed
 from errormap_core.judge.diagnose import diagnose, run_parameters
 from errormap_core.judge.engine import default_threads
 from errormap_core.judge.estimate import Estimate, estimate
+from errormap_core.judge.gguf_file import read_model_file
+from errormap_core.judge.memory import refuse_unfit
+from errormap_core.judge.model_file import check_model_file
+from errormap_core.judge.project_prompts import prompt_of
 from errormap_core.judge.starting import JudgePlan, judge_model, plan_judge, tuning_of
 from errormap_core.judge.tuning import forget_tuning, known_tuning, tune
 from errormap_core.project import judging
@@ -51,6 +55,9 @@ def judge_job(
     only = None if gold is None else _of_gold(project, Path(gold))
     if records:
         only = set(records)
+        _refuse_unknown_records(project, records, where="--only")
+        for record_id in judging.passed(project.db, records):
+            reporter.warn(tr("{name} did not fail: nothing is diagnosed.", name=judging.name_of(project.db, record_id)))
     try:
         plan = reporter.drive(
             plan_judge(
@@ -133,6 +140,24 @@ def _estimated(project: Project, reporter: Reporter, plan: JudgePlan, judge: Any
     )
 
 
+def look_at_judge(project: Project, settings: UserSettings, *, model: str | None, prompt: str | None) -> None:
+    """Raises KnownError where the model or the prompt cannot be used: before what comes first is done."""
+    path = judge_model(settings, model)
+    check_model_file(path)
+    refuse_unfit(read_model_file(path))
+    prompt_of(project, prompt)
+
+
+def _refuse_unknown_records(project: Project, record_ids: Iterable[str], *, where: str) -> None:
+    for record_id in record_ids:
+        if not judging.is_record(project.db, record_id):
+            raise KnownError(
+                tr("There is no record with the id “{id}”.", id=record_id),
+                where=where,
+                fix=tr("Give the id of a record of this project."),
+            )
+
+
 def _of_gold(project: Project, folder: Path) -> set[str]:
     from errormap_core.gold.fitting import fit_to_project
 
@@ -153,12 +178,11 @@ def try_job(
     Raises KnownError where there is no such record, or none at all, and where it cannot be analysed.
     """
     record_id = record or next(iter(judging.failures_to_analyse(project.db, "", limit=1, again=True)), None)
-    if record_id is None or not judging.is_record(project.db, record_id):
+    if record_id is None:
         raise KnownError(
-            tr("There is no record {id}.", id=record_id or "–"),
-            where=str(project.path),
-            fix=tr("Give the id of a record of this project with --record."),
+            tr("No failure is there to try it on."), where=str(project.path), fix=tr("Import results that failed.")
         )
+    _refuse_unknown_records(project, [record_id], where="--record")
     try:
         work = plan_judge(project, settings, model=model, prompt=prompt, cancelled=reporter.cancelled)
         plan = reporter.drive(work)
@@ -171,7 +195,7 @@ def try_job(
     except (Stopped, Cancelled):
         return Outcome({"record": record_id}, stopped=True)
     except RecordFailed as failed:
-        raise KnownError(failed.reason, where=record_id) from failed
+        raise KnownError(failed.reason, where=judging.name_of(project.db, record_id)) from failed
     analysis = result.analysis
     reporter.say(tr("{title}: {summary}", title=analysis.error_title, summary=analysis.error_summary))
     reporter.say(

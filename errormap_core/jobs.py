@@ -5,18 +5,19 @@ numbers that JSON can hold. The window runs the same jobs in a child process.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from errormap_core.choosing import Choices, choose
 from errormap_core.errors import KnownError
 from errormap_core.exporters.atlas import write_atlas
 from errormap_core.importers.atlas import import_atlas
 from errormap_core.importers.importing import import_files
-from errormap_core.judge.project_prompts import prompt_of
 from errormap_core.project import queries
+from errormap_core.project.facts import ProjectFacts
 from errormap_core.project.lease import project_lease
 from errormap_core.project.pending import (
     KINDS,
@@ -29,13 +30,15 @@ from errormap_core.project.pending import (
 from errormap_core.project.store import Project
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr, trn
-from errormap_core.settings import UserSettings, setting
-from errormap_core.taxonomy.operations import DecideProposals, Ruling, SetChoice, SetThreshold
+from errormap_core.settings import UserSettings
+from errormap_core.taxonomy.operations import DecideProposals, Ruling
 from errormap_core.taxonomy.rulings import PLACING_KINDS
-from errormap_core.taxonomy.standing import CHANGES_TREE, LOCKED
+from errormap_core.taxonomy.standing import CHANGES_TREE, LOCKED, label
 
 if TYPE_CHECKING:
     from errormap_core.embedding.encoder import Encoder
+
+__all__ = ["Outcome", "choose"]
 
 MOST_TOLD = 20
 
@@ -49,17 +52,6 @@ class Outcome:
     stopped: bool = False
 
 
-def choose(project: Project, values: Mapping[str, Any], *, actor: str) -> None:
-    """Set settings of the project that differ from what they are. Raises KnownError."""
-    for key, value in values.items():
-        known = setting(key, "project")
-        wanted = known.check(value)
-        if known.key == "judge.prompt":
-            prompt_of(project, wanted)  # one that is not there is refused now, not when the judge starts
-        if project.setting(known.key) != wanted:
-            project.apply(SetChoice(key=known.key, value=wanted), actor=actor)
-
-
 def import_job(
     project: Project,
     paths: Sequence[Path],
@@ -69,9 +61,13 @@ def import_job(
     dataset: str | None = None,
     on_error: str = "keep",
     on_conflict: str = "keep",
-    thresholds: Mapping[str, float] | None = None,
+    choices: Choices | None = None,
 ) -> Outcome:
-    """Import result files (CSV) or one atlas (JSON). Raises KnownError; a file that fails leaves nothing behind."""
+    """Import result files (CSV) or one atlas (JSON), and set what is chosen, which may name what comes with the files.
+
+    Raises KnownError; a file that fails, or a choice that names what does not come, leaves nothing behind.
+    """
+    choices = choices or Choices()
     atlases = [path for path in paths if path.suffix.lower() == ".json"]
     if atlases:
         if len(paths) > 1:
@@ -80,21 +76,39 @@ def import_job(
                 where=str(atlases[0]),
                 fix=tr("Import the other files in another step."),
             )
+        choices.check(project)
         change = import_atlas(project, atlases[0], actor=actor)
         reporter.say(change.summary)
-        return Outcome({"atlas": str(atlases[0]), "summary": str(change.summary)})
+        losses = _choose_after(project, choices, reporter, actor=actor)
+        return Outcome({"atlas": str(atlases[0]), "summary": str(change.summary)}, losses)
     work = import_files(
-        project, paths, dataset=dataset, on_error=on_error, on_conflict=on_conflict, cancelled=reporter.cancelled
+        project,
+        paths,
+        dataset=dataset,
+        on_error=on_error,
+        on_conflict=on_conflict,
+        check=lambda names: choices.check(project, new_datasets=names.datasets, new_models=names.models),
+        cancelled=reporter.cancelled,
     )
     results = reporter.drive(work)
-    for name, threshold in (thresholds or {}).items():
-        project.apply(SetThreshold(dataset=name, threshold=threshold), actor=actor)
-    losses = 0
+    losses = 0 if reporter.cancelled() else _choose_after(project, choices, reporter, actor=actor)
     for result in results:
         losses += result.n_lost
         reporter.say(result.sentence())
         warn_of(reporter, result.problems)
     return Outcome({"files": [result.to_json() for result in results]}, losses, stopped=reporter.cancelled())
+
+
+def _choose_after(project: Project, choices: Choices, reporter: Reporter, *, actor: str) -> int:
+    """Set what was checked before the import. What the world refuses now (a full disk) does not make the import not done:
+    it is told, and counted as a loss."""
+    try:
+        choices.apply(project, actor=actor)
+    except KnownError as error:
+        reporter.warn(error)
+        reporter.warn(tr("The files were imported; the settings and thresholds that came with them were not all set."))
+        return 1
+    return 0
 
 
 def score_job(project: Project, reporter: Reporter, *, settings: UserSettings, gold: str | None = None) -> Outcome:
@@ -229,10 +243,7 @@ def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids
         chosen = []
         for proposal_id in proposal_ids:
             if proposal_id not in by_id:
-                raise KnownError(
-                    tr("No proposal with the id {id} waits for a decision.", id=proposal_id),
-                    fix=tr("`errormap-studio proposals PROJECT` lists those that do."),
-                )
+                raise _not_waiting(project, proposal_id)
             above: str | None = proposal_id
             while above is not None and above in by_id:
                 chosen.append(above)
@@ -249,6 +260,18 @@ def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids
     change = project.apply(DecideProposals(rulings=rulings, is_bulk=proposal_ids is None), actor=actor)
     reporter.say(change.summary)
     return Outcome({"accepted": len(rulings), "summary": str(change.summary), "skipped_left_out": len(left)})
+
+
+def _not_waiting(project: Project, proposal_id: str) -> KnownError:
+    """The error for a proposal that cannot be accepted, which is named where there is one."""
+    fix = tr("`errormap-studio proposals PROJECT` lists those that do.")
+    try:
+        name = label(ProjectFacts(project.db).proposal(proposal_id), project.tree)
+    except KnownError:  # there is none of this id
+        name = ""
+    if not name:
+        return KnownError(tr("No proposal with the id {id} waits for a decision.", id=proposal_id), fix=fix)
+    return KnownError(tr("“{name}” does not wait for a decision any more.", name=name), fix=fix)
 
 
 def export_job(

@@ -94,7 +94,7 @@ class Setting:
                 if value is None or value == "":
                     return None
                 names = value.split(",") if isinstance(value, str) else list(value)
-                return [str(name).strip() for name in names]
+                return [name for name in (str(name).strip() for name in names) if name]
             case "json":
                 return value
             case _:

@@ -17,6 +17,7 @@ from app.dialogs import Dialog
 from app.fields import ChoiceField, DecimalField, WholeField
 from app.plain import Label, literal, set_tooltip
 from app.session import Session
+from errormap_core.choosing import Choices
 from errormap_core.errors import KnownError
 from errormap_core.sentences import tr
 from errormap_core.settings import SETTINGS, Setting
@@ -104,8 +105,10 @@ class SettingsDialog(Dialog):
                 return line, line.text
 
     def save(self) -> None:
-        """Save what was changed; the first value that is refused is told here, and the dialog stays."""
+        """Save what was changed; where a value is refused that is told here, nothing is saved, and the dialog stays."""
         try:
+            yours: dict[str, Any] = {}
+            of_project: dict[str, Any] = {}
             for setting, before, read in self._fields.values():
                 value = read()
                 same = (
@@ -113,12 +116,16 @@ class SettingsDialog(Dialog):
                     if isinstance(before, list | tuple) and value is not None
                     else value == before
                 )
-                if same:
-                    continue
-                if setting.scope == "user":
-                    self._session.settings[setting.key] = value
-                else:
-                    self._session.take(SetChoice(key=setting.key, value=value))
+                if not same:
+                    (yours if setting.scope == "user" else of_project)[setting.key] = setting.check(value)
+            if of_project:
+                project = self._session.project
+                assert project is not None
+                Choices(of_project).check(project)
+            if yours:
+                self._session.settings.update(yours)
+            for key, value in of_project.items():
+                self._session.take(SetChoice(key=key, value=value))
         except KnownError as error:
             self.problem.setText(str(error))
             self.problem.show()

@@ -1,7 +1,7 @@
 """The import of files into a project, as long work: read, stage, compare, take over in one transaction."""
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,7 @@ def import_files(
     dataset: str | None = None,
     on_error: str = "keep",
     on_conflict: str = "keep",
+    check: Callable[[staging.Names], None] | None = None,
     cancelled: Cancelled = never_cancelled,
 ) -> Generator[Progress, None, list[ImportResult]]:
     """Import result files into a project; returns what came of each.
@@ -114,6 +115,8 @@ def import_files(
     on_conflict : 'keep' or 'replace'
         What happens to a record that the project has with other content. A replaced one keeps its id and
         what people decided on it; its analyses are outdated.
+    check : callable, optional
+        Asked before anything is imported, with the datasets and models that the files have; may raise KnownError.
 
     Raises
     ------
@@ -123,7 +126,13 @@ def import_files(
     with files.told(project.path):
         return (
             yield from _import(
-                project, paths, dataset=dataset, on_error=on_error, on_conflict=on_conflict, cancelled=cancelled
+                project,
+                paths,
+                dataset=dataset,
+                on_error=on_error,
+                on_conflict=on_conflict,
+                check=check,
+                cancelled=cancelled,
             )
         )
 
@@ -135,6 +144,7 @@ def _import(
     dataset: str | None,
     on_error: str,
     on_conflict: str,
+    check: Callable[[staging.Names], None] | None,
     cancelled: Cancelled,
 ) -> Generator[Progress, None, list[ImportResult]]:
     results: list[ImportResult] = []
@@ -154,6 +164,8 @@ def _import(
         if on_error == "rollback":
             _refuse_broken(results)
         _refuse_nothing(results)
+        if check is not None:
+            check(staging.staged_names(project.db))
         runs = {
             number: (result.file, _parameters(seen, result, on_conflict))
             for number, (seen, result) in enumerate(zip(surveys, results, strict=True))

@@ -108,9 +108,9 @@ def _derived(project: Project, folder: Path) -> Iterator[Sentence]:
 def _tree(project: Project) -> Iterator[Sentence]:
     tree = project.tree
     reached = {category.id for category in tree}
-    live = {c for (c,) in project.db.execute("SELECT id FROM category WHERE retired IS NULL")}
-    for category_id in sorted(live - reached):
-        yield tr("The category {id} hangs below none of the tree.", id=category_id)
+    live = dict(project.db.execute("SELECT id, name FROM category WHERE retired IS NULL").fetchall())
+    for category_id in sorted(live.keys() - reached):
+        yield tr("The category “{name}” hangs below none of the tree.", name=live[category_id])
     names: set[tuple[str | None, str]] = set()
     for category in tree:
         key = (category.parent_id, name_key(category.name))

@@ -115,6 +115,22 @@ def compare(db: Database, *, file: int, most: int) -> Comparison:
     return Comparison(new, same, other, db.execute(sql, [file, most]).fetchall() if other else [])
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the staged records are of."""
+
+    datasets: frozenset[str]
+    models: frozenset[str]
+
+
+def staged_names(db: Database) -> Names:
+    datasets, models = (
+        frozenset(row[0] for row in db.execute(f"SELECT DISTINCT {column} FROM temp.staged"))
+        for column in ("dataset", "model")
+    )
+    return Names(datasets, models)
+
+
 def take_over(db: Database, runs: Mapping[int, tuple[str, Mapping[str, Any]]], *, replace: bool) -> None:
     """Move what is staged into the project; to be called inside writing().
 

@@ -105,7 +105,8 @@ def project_lease(project: "Project", name: str, *, purpose: Sentence) -> Iterat
     try:
         yield lease
     finally:
-        lease.release()
+        with contextlib.suppress(KnownError):  # the work is committed: a lock or a full disk does not make it not done
+            lease.release()  # and the lease of a process that has ended is free
 
 
 def purposes(db: Database) -> list[tuple[str, int]]:

@@ -291,6 +291,21 @@ def test_settings_are_saved_and_a_bad_one_is_told(opened: Opened) -> None:
     assert project_of(window).setting("atlas.title") == "test"
 
 
+def test_a_model_that_is_not_there_is_no_setting(opened: Opened) -> None:
+    window, _ = opened
+    initials = window.session.settings["user.initials"]
+    dialog = SettingsDialog(window.session, window)
+    dialog._fields["models.analysed"][2].__closure__[0].cell_contents.setText("typo")  # type: ignore[index]
+    dialog._fields["atlas.title"][2].__self__.setText("My atlas")  # type: ignore[attr-defined]
+    dialog._fields["user.initials"][2].__self__.setText("QQ")  # type: ignore[attr-defined]
+    dialog.save()
+    assert "There is no model “typo”." in dialog.problem.text()
+    assert not dialog.problem.isHidden()
+    assert project_of(window).setting("atlas.title") == "test", "nothing was set"
+    assert window.session.settings["user.initials"] == initials
+    dialog.reject()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("factor", [1.0, 2.0])
 def test_the_look_applies(opened: Opened, scheme: str, factor: float) -> None:
