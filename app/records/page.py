@@ -176,7 +176,7 @@ class RecordsPage(QWidget):
         project = self._session.project
         assert project is not None
         live = [c for c in category_ids if c in project.tree]
-        return list(dict.fromkeys(below for c in live for below in project.tree.subtree(c)))
+        return [below for c in project.tree.outermost(live) for below in project.tree.subtree(c)]
 
     def _scope_title(self, scope: Scope) -> Sentence:
         project = self._session.project

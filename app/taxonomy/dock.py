@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, QTimer
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QItemSelectionRange, QModelIndex, QPoint, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
 
@@ -27,6 +27,9 @@ from errormap_core.taxonomy.operations import DeleteCategories, MoveCategories
 from errormap_core.taxonomy.tree import Tree
 
 LEAST_WIDTH = 240
+MOST_SCROLLED = 50
+"""So many of the selected categories are scrolled to, one after another."""
+
 MOST = 16_777_215
 """Qt's word for a widget without a greatest height."""
 
@@ -39,10 +42,12 @@ class TaxonomyDock(QWidget):
         self._session = session
         self._menu: Callable[[], QMenu] | None = None
         self._is_following = False
+        self._kept: tuple[set[str], list[str], int] = (set(), [], 0)
         self._path: Path | None = None
         self._expanded: dict[Path, set[str]] = {}
         self._before_filter: set[str] | None = None
         self.model = TreeModel(session.apply, self)
+        self.model.many_changed.connect(self._around_many)
         self.shown = Filtered(self)
         self.shown.setSourceModel(self.model)
         self.filter = QLineEdit(self)
@@ -144,16 +149,32 @@ class TaxonomyDock(QWidget):
 
     def _opened(self) -> set[str]:
         """Ids of the categories that are open in the view."""
-        return {c for c in self.model.ids() if self.view.isExpanded(self.index_of(c))}
+        return {c for c in self.model.with_children() if self.view.isExpanded(self.index_of(c))}
 
     def _expand(self, category_ids: Iterable[str]) -> None:
         self.view.collapseAll()
         for category_id in category_ids:
             self.view.expand(self.index_of(category_id))
 
+    def _around_many(self, is_after: bool) -> None:
+        """Keep what is open, selected and in sight while the model shows its tree anew."""
+        bar = self.view.verticalScrollBar()
+        if not is_after:
+            self._kept = (self._opened(), self.selected_ids(), bar.value())
+            return
+        opened, chosen, place = self._kept
+        if self.filter.text().strip():
+            self._look_for(self.filter.text())
+            return
+        self._expand(c for c in opened if self.index_of(c).isValid())
+        self._select([c for c in chosen if self.index_of(c).isValid()], is_shown=False)
+        bar.setValue(place)
+
     def _on_change(self, change: Change) -> None:
         self._is_following = True
         self.model.follow(change)
+        if self.filter.text().strip() and "category" in change.tables():
+            self._look_for(self.filter.text())  # what is found may have another name, and so may what is above it
         self._is_following = False
         self._hint_soon.start(0)
         self._mark(self._session.record_id)
@@ -275,26 +296,41 @@ class TaxonomyDock(QWidget):
         project = self._session.project
         if project is None:
             return []
-        rows = self.view.selectionModel().selectedRows(NAME)
-        chosen = {index.data(ID_ROLE) for index in rows}
-        return [c.id for c in project.tree if c.id in chosen]
+        chosen: set[str] = set()
+        selection = self.view.selectionModel().selection()
+        for place in range(selection.count()):  # rows one by one would each be looked for in all parts
+            part = selection.at(place)
+            above = part.parent()
+            rows = range(part.top(), part.bottom() + 1)
+            chosen.update(self.shown.index(row, NAME, above).data(ID_ROLE) for row in rows)
+        return project.tree.in_order(c for c in chosen if c in project.tree)
 
     def select(self, category_ids: list[str]) -> None:
         """Select categories, and show their failures."""
         self._select(category_ids)
         self._on_selected()
 
-    def _select(self, category_ids: list[str]) -> None:
+    def _select(self, category_ids: list[str], *, is_shown: bool = True) -> None:
+        """Select these, rows that lie together as one range; the first is the current one, and (`is_shown`) all come into
+        sight that can."""
         selection = self.view.selectionModel()
         selection.clearSelection()
+        found = [index for index in map(self.index_of, category_ids) if index.isValid()]
+        if not found:
+            return
+        selection.setCurrentIndex(found[0], QItemSelectionModel.SelectionFlag.NoUpdate)
+        chosen = QItemSelection()
+        first = last = found[0]
+        for index in found[1:]:
+            if index.row() != last.row() + 1 or index.parent() != first.parent():
+                chosen.append(QItemSelectionRange(first, last))
+                first = index
+            last = index
+        chosen.append(QItemSelectionRange(first, last))
         rows = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
-        for place, category_id in enumerate(category_ids):
-            index = self.index_of(category_id)
-            if index.isValid():
-                if place == 0:
-                    selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
-                selection.select(index, rows)
-                self.view.scrollTo(index)
+        selection.select(chosen, rows)
+        for index in found[-MOST_SCROLLED:] if is_shown else ():
+            self.view.scrollTo(index)
 
     def index_of(self, category_id: str | None, column: int = NAME) -> QModelIndex:
         """Where the view shows a category."""

@@ -1,14 +1,15 @@
 """The Qt model of the tree: ids, counts and shares, kept in step with the project by the changes that it tells.
 
-A change is followed as insertions, moves and removals, never as a reset; what the tree looks like after
-it is asked of the project, so that any number of edits are followed at once.
+A change is followed as insertions, moves and removals; what the tree looks like after it is asked of the project, so that
+any number of edits are followed at once. One of very many categories is shown as a new tree (`many_changed` is emitted before
+and after, so that the view keeps what is open and selected): views go through all siblings for each row that comes or goes.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractItemModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractItemModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QFont
 
 from app.plain import one_line, tooltip
@@ -39,8 +40,11 @@ DRAFT = ""
 
 ID_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
-TEXT_ROLE = Qt.ItemDataRole.UserRole + 2
-"""What the filter looks into: name and description, casefolded."""
+MANY = 100
+"""Of more categories that are touched by one step the tree is shown anew."""
+
+_NEAR = 64
+"""So far from where it was last found a row is looked for first."""
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -50,12 +54,16 @@ _TOP = QModelIndex()
 class TreeModel(QAbstractItemModel):
     """Categories in columns name, failures (of the subtree), share (of all counted failures)."""
 
+    many_changed = Signal(bool)
+    """Before (False) and after (True) the tree is shown anew because a step touched very many categories."""
+
     def __init__(self, apply: Callable[[Operation], object], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._apply = apply
         self._project: Project | None = None
         self._children: dict[str | None, list[str]] = {}
         self._parents: dict[str, str | None] = {}
+        self._found_at: dict[str, int] = {}  # rows where categories were last
         self._handles: dict[str, int] = {}
         self._by_handle: dict[int, str] = {}
         self._counts: dict[str, int] = {}
@@ -71,21 +79,37 @@ class TreeModel(QAbstractItemModel):
     def show(self, project: Project | None, *, can_edit: bool) -> None:
         """Show another project, or none."""
         self.beginResetModel()
-        self._project, self.can_edit = project, can_edit
-        self._children, self._parents, self.marked = {}, {}, None
+        self._project, self.can_edit, self.marked = project, can_edit, None
         self._draft_index, self._draft_name = None, ""
-        if project is not None:
-            for category in project.tree:
-                self._children.setdefault(category.parent_id, []).append(category.id)
-                self._parents[category.id] = category.parent_id
+        self._read()
         self._counts, self._n_counted, self._looked_at = {}, 0, {}
         self.endResetModel()
+
+    def _read(self) -> None:
+        self._children, self._parents, self._found_at = {}, {}, {}
+        for category in self._tree() or ():
+            beside = self._children.setdefault(category.parent_id, [])
+            self._found_at[category.id] = len(beside)
+            beside.append(category.id)
+            self._parents[category.id] = category.parent_id
+
+    def _show_anew(self) -> None:
+        """Show the tree as it is, of which much has changed; a name that was being written is given up."""
+        self.many_changed.emit(False)
+        self.beginResetModel()
+        self._draft_index, self._draft_name = None, ""
+        self._read()
+        self.endResetModel()
+        self.many_changed.emit(True)
 
     def follow(self, change: Change) -> None:
         """Redraw from what a change did to categories."""
         touched = {e.key for e in change.edits if isinstance(e, Edit) and e.table == "category"}
         tree = self._tree()
         if tree is None or not touched:
+            return
+        if len(touched) > MANY:
+            self._show_anew()
             return
         parents = {self._parents[c] for c in touched if c in self._parents}
         parents |= {c.parent_id for c in map(tree.get, touched) if c is not None and c.retired is None}
@@ -99,8 +123,7 @@ class TreeModel(QAbstractItemModel):
                 self._repaint(category_id)
 
     def _top_down(self, tree: Tree, parents: set[str | None]) -> list[str | None]:
-        live = [p for p in parents if p is not None and p in tree]
-        live.sort(key=tree.depth)
+        live = tree.in_order(p for p in parents if p is not None and p in tree)
         return [*([None] if None in parents else []), *live]
 
     def _depth(self, category_id: str) -> int:
@@ -136,7 +159,7 @@ class TreeModel(QAbstractItemModel):
 
     def _move(self, category_id: str, parent: str | None, row: int) -> None:
         old = self._parents[category_id]
-        at = self._children[old].index(category_id)
+        at = self._row(category_id)
         if not self.beginMoveRows(self.index_of(old), at, at, self.index_of(parent), row):
             return
         self._children[old].pop(at)
@@ -148,7 +171,7 @@ class TreeModel(QAbstractItemModel):
         if DRAFT in self._children.get(category_id, ()):
             self._remove(DRAFT)
         parent = self._parents[category_id]
-        row = self._children[parent].index(category_id)
+        row = self._row(category_id)
         self.beginRemoveRows(self.index_of(parent), row, row)
         self._children[parent].pop(row)
         self._children.pop(category_id, None)
@@ -198,9 +221,16 @@ class TreeModel(QAbstractItemModel):
         before, n_before = self._counts, self._n_counted
         self._counts, self._n_counted = subtree_counts(tree, own) if tree is not None else {}, n_counted
         self._looked_at = subtree_counts(tree, looked_at) if tree is not None else {}
-        for category_id in self._parents:
-            if n_before != self._n_counted or before.get(category_id) != self._counts.get(category_id):
-                self.dataChanged.emit(self.index_of(category_id, COUNT), self.index_of(category_id, SHARE))
+        is_all = n_before != self._n_counted
+        changed = [c for c in self._parents if is_all or before.get(c) != self._counts.get(c)]
+        spans: dict[str | None, tuple[int, int]] = {}  # first and last row that changed, by parent
+        for category_id in changed:
+            parent, row = self._parents[category_id], self._row(category_id)
+            first, last = spans.get(parent, (row, row))
+            spans[parent] = (min(first, row), max(last, row))
+        for parent, (first, last) in spans.items():
+            above = self.index_of(parent)
+            self.dataChanged.emit(self.index(first, COUNT, above), self.index(last, SHARE, above))
 
     def mark(self, category_id: str | None) -> None:
         """Mark the category that holds the record which is read."""
@@ -216,6 +246,24 @@ class TreeModel(QAbstractItemModel):
         return None if self._project is None else self._project.tree
 
     # Indexes
+
+    def above(self, category_id: str) -> str | None:
+        """The category that one is shown below; None at the top."""
+        return self._parents.get(category_id)
+
+    def with_children(self) -> list[str]:
+        """Those that something is shown below, in no order."""
+        return [c for c, below in self._children.items() if c is not None and below]
+
+    def child_id(self, row: int, parent: Index) -> str:
+        """The category in a row below an index."""
+        return self._children[self.id_at(parent)][row]
+
+    def searched(self, category_id: str) -> str:
+        """What the filter looks into: name and description, casefolded; nothing of one that is being named."""
+        tree = self._tree()
+        category = tree.get(category_id) if tree is not None else None
+        return "" if category is None else f"{category.name}\n{category.description}".casefold()
 
     def ids(self) -> list[str]:
         """All that is shown, in no order; with DRAFT where a category is being named."""
@@ -236,8 +284,20 @@ class TreeModel(QAbstractItemModel):
         """Index of a category; invalid for the root and for what is not shown."""
         if category_id is None or category_id not in self._parents:
             return QModelIndex()
-        row = self._children[self._parents[category_id]].index(category_id)
-        return self.createIndex(row, column, self._handle(category_id))
+        return self.createIndex(self._row(category_id), column, self._handle(category_id))
+
+    def _row(self, category_id: str) -> int:
+        """The row of a category among its siblings, who may be many: looked for near where it was last."""
+        beside = self._children[self._parents[category_id]]
+        last = self._found_at.get(category_id, 0)
+        if not (last < len(beside) and beside[last] == category_id):
+            near = slice(max(0, last - _NEAR), last + _NEAR)
+            try:
+                last = near.start + beside[near].index(category_id)
+            except ValueError:
+                last = beside.index(category_id)
+            self._found_at[category_id] = last
+        return last
 
     def index(self, row: int, column: int, parent: Index = _TOP) -> QModelIndex:
         children = self._children.get(self.id_at(parent), [])
@@ -275,8 +335,6 @@ class TreeModel(QAbstractItemModel):
             return category.name
         if role == ID_ROLE:
             return category.id
-        if role == TEXT_ROLE:
-            return f"{category.name}\n{category.description}".casefold()
         if role == SORT_ROLE:
             return category.name.casefold() if column == NAME else count
         if role == Qt.ItemDataRole.TextAlignmentRole and column != NAME:

@@ -1,10 +1,20 @@
 """The tree as it is seen: filter and sorting are views of the model; a drop moves, with Ctrl it merges."""
 
-from PySide6.QtCore import QMimeData, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import (
+    QItemSelection,
+    QItemSelectionModel,
+    QItemSelectionRange,
+    QMimeData,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QAbstractItemView, QTreeView, QWidget
 
-from app.taxonomy.tree_model import ID_ROLE, SORT_ROLE, TEXT_ROLE, dragged_ids
+from app.taxonomy.tree_model import DRAFT, ID_ROLE, SORT_ROLE, TreeModel, dragged_ids
 
 
 class Filtered(QSortFilterProxyModel):
@@ -12,23 +22,41 @@ class Filtered(QSortFilterProxyModel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setRecursiveFilteringEnabled(True)
         self.setSortRole(SORT_ROLE)
         self._text = ""
+        self._accepted: frozenset[str] = frozenset()
 
     def look_for(self, text: str) -> None:
-        self.beginFilterChange()
+        """Show what says the text; to be called again when categories have changed.
+
+        What is found is worked out here at once, and shown as a new tree: Qt's own way goes through all that lies below each
+        category, and through all above each. Whoever calls this opens and selects again what was.
+        """
+        self.beginResetModel()
         self._text = text.casefold().strip()
-        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
+        self._accepted = self._found() if self._text else frozenset()
+        self.invalidate()
+        self.endResetModel()
+
+    def _found(self) -> frozenset[str]:
+        model = self.sourceModel()
+        assert isinstance(model, TreeModel)
+        found: set[str] = set()
+        for category_id in model.ids():
+            if category_id not in found and self._text in model.searched(category_id):
+                at: str | None = category_id
+                while at is not None and at not in found:
+                    found.add(at)
+                    at = model.above(at)
+        return frozenset(found)
 
     def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:  # type: ignore[override]
         if not self._text:
             return True
         model = self.sourceModel()
-        index = model.index(row, 0, parent)
-        if model.data(index, ID_ROLE) is None:
-            return True  # a category that is being named
-        return self._text in (model.data(index, TEXT_ROLE) or "")
+        assert isinstance(model, TreeModel)
+        category_id = model.child_id(row, parent)
+        return category_id == DRAFT or category_id in self._accepted
 
     def is_in_tree_order(self) -> bool:
         return self.sortColumn() < 0
@@ -67,6 +95,19 @@ class CategoryView(QTreeView):
         self.setExpandsOnDoubleClick(True)
         self.setAllColumnsShowFocus(True)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+
+    def selectAll(self) -> None:
+        """All that can be seen, a range for all below one parent: Qt's own way compares every range with every other."""
+        model, chosen, waiting = self.model(), QItemSelection(), [QModelIndex()]
+        while waiting:
+            parent = waiting.pop()
+            n = model.rowCount(parent)
+            if n:
+                last = model.index(n - 1, model.columnCount() - 1, parent)
+                chosen.append(QItemSelectionRange(model.index(0, 0, parent), last))
+            rows = (model.index(row, 0, parent) for row in range(n))
+            waiting.extend(row for row in rows if self.isExpanded(row))
+        self.selectionModel().select(chosen, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """With Ctrl held on a category, dropped categories are merged with it, which is shown first."""

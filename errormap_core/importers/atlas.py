@@ -117,7 +117,7 @@ def _broken_ids(document: dict[str, Any]) -> list[Sentence]:
         gone.add(item["id"])
         if item["id"] in seen:
             wrong.append(tr("{where}/id: {id} is a category too", where=where, id=item["id"]))
-        if item["to"] not in seen | retired:
+        if item["to"] not in seen and item["to"] not in retired:
             wrong.append(tr("{where}/to: {id} is nowhere in the atlas", where=where, id=item["to"]))
     return wrong + _circles(document)
 

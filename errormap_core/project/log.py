@@ -24,13 +24,23 @@ class UndoStacks:
         if undo_of is None:
             self.undoable.append(entry_id)
             self.redoable.clear()
-        elif undo_of in self.redoable:
-            self.redoable.remove(undo_of)
+        elif _take(self.undoable, undo_of):
+            self.redoable.append(entry_id)
+        elif _take(self.redoable, undo_of):
             self.undoable.append(entry_id)
         else:
-            if undo_of in self.undoable:
-                self.undoable.remove(undo_of)
             self.redoable.append(entry_id)
+
+
+def _take(stack: list[str], entry_id: str) -> bool:
+    """Take an entry out of a stack, where it is nearly always the last; whether it was there."""
+    if stack and stack[-1] == entry_id:
+        stack.pop()
+    elif entry_id in stack:
+        stack.remove(entry_id)
+    else:
+        return False
+    return True
 
 
 FLOOR = "undo_floor"
@@ -87,6 +97,21 @@ def change_of(row: dict[str, Any], *, is_own: bool = False) -> Change:
         group_id=row["group_id"],
         is_own=is_own,
     )
+
+
+def first_taken(db: Database, entry_id: str) -> str:
+    """The sentence, as it is kept, of the step that an entry is, takes back or takes again: undo and redo make long chains."""
+    sql = """WITH RECURSIVE chain(id, undo_of) AS (
+            SELECT id, undo_of FROM log WHERE id = ?
+            UNION ALL SELECT l.id, l.undo_of FROM chain c JOIN log l ON l.id = c.undo_of)
+        SELECT l.summary FROM chain c JOIN log l ON l.id = c.id WHERE c.undo_of IS NULL"""
+    return str(db.execute(sql, [entry_id]).fetchone()[0])
+
+
+def group_of(db: Database, entry_id: str) -> str | None:
+    """The group that a step was taken in."""
+    (found,) = db.execute("SELECT group_id FROM log WHERE id = ?", [entry_id]).fetchone()
+    return None if found is None else str(found)
 
 
 def entry(db: Database, entry_id: str) -> dict[str, Any] | None:

@@ -429,30 +429,21 @@ class Project:
     def _step_back(self, stack: list[str], did: Sentence, *, actor: str) -> Change | None:
         with self._stepping() as others:
             changes: list[Change] = []
-            top = self._top(stack)
-            group, new_group = (top or {}).get("group_id"), None if top is None else top["group_id"] and new_id()
-            while top is not None:
-                changes.append(self._invert(top["id"], did, actor=actor, group_id=new_group))
-                top = self._top(stack) if group else None
-                if top is not None and top["group_id"] != group:
-                    top = None
+            group = log.group_of(self.db, stack[-1]) if stack else None
+            new_group = None if group is None else new_id()
+            while stack and (not changes or (group is not None and log.group_of(self.db, stack[-1]) == group)):
+                changes.append(self._invert(stack[-1], did, actor=actor, group_id=new_group))
         self._announce([*others, *changes])
         return changes[-1] if changes else None
-
-    def _top(self, stack: list[str]) -> dict[str, Any] | None:
-        return log.entry(self.db, stack[-1]) if stack else None
 
     def _invert(
         self, entry_id: str, did: Sentence, *, actor: str, group_id: str | None, at: str | None = None
     ) -> Change:
         entry = log.entry(self.db, entry_id)
         assert entry is not None
-        original = entry
-        while original["undo_of"] is not None:  # the step that was first taken gives the sentence
-            found = log.entry(self.db, original["undo_of"])
-            assert found is not None
-            original = found
-        said = Sentence.from_json(json.loads(original["summary"]))
+        said = Sentence.from_json(
+            json.loads(log.first_taken(self.db, entry_id))
+        )  # the step that was first taken says it
         edits = inverse_of(unpack(entry["edits"]))
         refuse_unsound(self.tree, edits, assignment_ids=ProjectFacts(self.db).assignment_ids)
         return self._write(
@@ -468,10 +459,7 @@ class Project:
         )
 
     def _summary(self, stack: list[str]) -> Sentence | None:
-        entry = self._top(stack)
-        while entry is not None and entry["undo_of"] is not None:
-            entry = log.entry(self.db, entry["undo_of"])
-        return None if entry is None else Sentence.from_json(json.loads(entry["summary"]))
+        return Sentence.from_json(json.loads(log.first_taken(self.db, stack[-1]))) if stack else None
 
     def _announce(self, changes: list[Any]) -> None:
         for change in changes:
