@@ -6,7 +6,7 @@ and methods that guess (tests/test_plain_text.py insists); what is here shows ev
 nobody sees by a sign, and of a text without end its beginning.
 """
 
-import html
+import textwrap
 from collections.abc import Iterable
 from typing import Any, Protocol, overload
 
@@ -31,6 +31,9 @@ LONGEST = 3_000
 
 LONGEST_LINE = 400
 """Characters of a text that stands on one line of a list: more than any is wide."""
+
+_NO_TAG = "\u2060"
+"""A word joiner: nothing that begins with it is the name of a tag or of a character."""
 
 WIDEST = 110
 """Characters in a line of a tooltip before it is wrapped."""
@@ -62,11 +65,16 @@ def words(sentence: Sentence) -> str:
 
 
 def tooltip(text: object) -> str:
-    """The text as a tooltip that shows it: escaped where Qt would take it for markup, or has to wrap it."""
-    said = shown(text)
-    if not Guessing.mightBeRichText(said) and all(len(line) <= WIDEST for line in said.split("\n")):
-        return said
-    return f'<qt style="white-space: pre-wrap">{html.escape(said)}</qt>'
+    """The text as a tooltip that shows it, wrapped. Where Qt would guess markup, a character that nobody sees stands behind
+    each sign that it guesses by: so the text is none, and looks the same."""
+    said = "\n".join(piece for line in shown(text).split("\n") for piece in _wrapped(line))
+    if Guessing.mightBeRichText(said):
+        said = said.replace("<", f"<{_NO_TAG}").replace("&", f"&{_NO_TAG}")
+    return said
+
+
+def _wrapped(line: str) -> list[str]:
+    return [line] if len(line) <= WIDEST else textwrap.wrap(line, WIDEST, replace_whitespace=False) or [""]
 
 
 class _HasTip(Protocol):
