@@ -52,9 +52,9 @@ def one_line(text: object, most: int = LONGEST_LINE) -> str:
     return visible(whole if len(whole) <= most else f"{whole[:most]}…")
 
 
-def literal(text: object) -> str:
+def literal(text: object, most: int = LONGEST_LINE) -> str:
     """The text of a button, menu or tab: an & in it is no key."""
-    return one_line(text).replace("&", "&&")
+    return one_line(text, most).replace("&", "&&")
 
 
 def words(sentence: Sentence) -> str:

@@ -46,6 +46,9 @@ from errormap_core.project.pending import any_undecided
 from errormap_core.project.queries import Totals
 from errormap_core.sentences import Sentence, tr, trn
 
+LONGEST_STEP = 120
+"""Characters of a step in a menu."""
+
 PAGES: tuple[tuple[str, Sentence], ...] = (
     ("review", tr("Review")),
     ("records", tr("Records")),
@@ -323,7 +326,7 @@ class Window(QMainWindow):
             self.actions_by_id[command.id].setEnabled(command.when(context))
         for command_id, said in (("edit.undo", context.undo), ("edit.redo", context.redo)):
             title = str(BY_ID[command_id].title)
-            self.actions_by_id[command_id].setText(f"{title}: {said}" if said else title)
+            self.actions_by_id[command_id].setText(f"{title}: {literal(said, LONGEST_STEP)}" if said else title)
         pause = BY_ID["judge.pause"]
         self.actions_by_id[pause.id].setText(str(tr("Res&ume") if context.is_paused else pause.title))
 
