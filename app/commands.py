@@ -1,6 +1,6 @@
 """Every command once: menus, context menus, shortcuts, the palette, tooltips and the page of keys are made from it.
 
-A handler is the name of a method: 'window.x', 'tree.x', 'records.x', 'record.x' or 'review.x'. A
+A handler is the name of a method: 'window.x', 'rescue.x', 'tree.x', 'records.x', 'record.x' or 'review.x'. A
 condition reads a Context, never a widget. Keys that are a single letter act only where no text field has
 the focus; a command with `on` set has its keys only where the focus is in that place (PLACES). A single letter or digit
 that changes something has such a place, the list or card that shows what it changes; those that navigate have the whole
@@ -162,6 +162,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("file.import", tr("&Import…"), "window.import_results", tr("Bring results (CSV) or an atlas (JSON) into the project"),
             "file", ("Ctrl+I",), lambda c: c.can_edit and not c.is_importing, "download-simple", starts_group=True),
     Command("file.export", tr("&Export atlas…"), "window.export_atlas", tr("Write the atlas as JSON"), "file", ("Ctrl+E",), opened, "export"),
+    Command("file.restore", tr("Restore a &backup…"), "rescue.restore", tr("Put an earlier state of a project back; what is there now is kept"),
+            "file", when=lambda c: not c.is_working, icon="clock-counter-clockwise", starts_group=True),
+    Command("file.repair", tr("Repa&ir into a copy…"), "rescue.repair", tr("Save what can be read of a damaged project into a new file"), "file",
+            when=lambda c: not c.is_working, icon="first-aid"),
     Command("file.close", tr("&Close project"), "window.close_project", tr("Close the project; everything is saved already"),
             "file", ("Ctrl+W",), opened, starts_group=True),
     Command("file.settings", tr("Se&ttings…"), "window.settings", tr("Your settings, and those of the project"), "file", ("Ctrl+,",), icon="gear"),

@@ -10,6 +10,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.step_queue import BUSY_MS, LATE_S
 from errormap_core.errors import KnownError, Locked
 from errormap_core.people import actor_in
+from errormap_core.project import health
+from errormap_core.project.damage import DamagedFile
 from errormap_core.project.lease import Lease, take_lease
 from errormap_core.project.lock_holder import lock_holder
 from errormap_core.project.store import Project
@@ -108,6 +110,7 @@ class Opening(QObject):
 
     def _open(self, path: Path) -> Opened:
         if self._project is None:
+            health.known_damage(path)  # what another process found holds here too
             self._project = Project.open(path, busy_ms=BUSY_MS)
         if self._lease is None and not self._project.read_only:
             try:
@@ -119,7 +122,8 @@ class Opening(QObject):
                 self._project = None
                 self._project = Project.open(path, read_only=True, busy_ms=BUSY_MS)
                 fix = tr("It is shown here for reading; changes made there appear.")
-                self._problems.append(KnownError(error.what, fix=fix))
+                if not isinstance(error, DamagedFile):  # which is told with what leads back
+                    self._problems.append(KnownError(error.what, fix=fix))
         actor = "" if self._lease is None else self._actor(self._project)
         return Opened(self._project, self._lease, actor, tuple(self._problems))
 

@@ -104,7 +104,7 @@ class Session(QObject):
 
     @property
     def can_edit(self) -> bool:
-        return self.project is not None and not self.project.read_only
+        return self.project is not None and not self.project.read_only and not self.project.is_damaged
 
     def is_free(self) -> bool:
         """Whether another project may take the place of this one: not while work runs on it."""

@@ -30,6 +30,7 @@ from app.plain import literal, set_title, set_tooltip, words
 from app.prompts.page import PromptsPage
 from app.records.page import RecordsPage
 from app.records.pane import RecordPane
+from app.rescue.deeds import RescueDeeds
 from app.review.page import ReviewPage
 from app.session import Session
 from app.signatures.page import SignaturesPage
@@ -92,10 +93,12 @@ class Window(QMainWindow):
         self.judges = JudgesPage(session)
         self.strip = MessageStrip(theme)
         self.waiting = WaitingStrip(session.steps, session.opening, theme)
+        self.rescue = RescueDeeds(self)
         self.task_strip = TaskStrip(session.keys)
         self.step_strip = StepStrip(session.keys)
         self._targets: dict[str, object] = {
             "window": self.deeds,
+            "rescue": self.rescue,
             "tree": self.tree,
             "records": self.records,
             "record": self.record,
@@ -145,6 +148,7 @@ class Window(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.strip)
         column.addWidget(self.waiting)
+        column.addWidget(self.rescue.strip)
         column.addWidget(self._stack, 1)
         self.setCentralWidget(middle)
         self.left = self._dock("taxonomy", tr("Taxonomy"), self.tree, Qt.DockWidgetArea.LeftDockWidgetArea)
@@ -272,6 +276,7 @@ class Window(QMainWindow):
         session.keys.changed.connect(self._set_keys)
         self.start.open_path.connect(self.deeds.open_path)
         self.theme.changed.connect(self._restyle)
+        session.failed.connect(self.rescue.on_failed)  # after the strip, whose message it takes over
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         app.focusChanged.connect(self._on_focus)

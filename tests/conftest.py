@@ -62,6 +62,7 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is measured of a model is measured once for all tests, and forgotten after them."""
     os.environ["ERRORMAP_STUDIO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["ERRORMAP_STUDIO_DATA"] = str(tmp_path_factory.mktemp("data"))  # of threads that outlive their test
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

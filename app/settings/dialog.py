@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from app.dialogs import Dialog
 from app.fields import ChoiceField, DecimalField, WholeField
 from app.plain import Label, literal, set_tooltip
+from app.rescue.restore_dialog import FolderRow
 from app.session import Session
 from errormap_core.choosing import Choices
 from errormap_core.errors import KnownError
@@ -64,6 +65,8 @@ class SettingsDialog(Dialog):
                 read(),
                 read,
             )  # as the field shows it: what is not touched is not saved
+            if setting.key == "backups.megabytes":
+                form.addRow("", FolderRow(page))
         area = QScrollArea(self)
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)

@@ -40,6 +40,8 @@ TITLES: dict[str, Sentence] = {
     "agreement": tr("Comparing two judges"),
     "try": tr("Trying a model"),
     "tune": tr("Measuring speed"),
+    "restore": tr("Restoring a backup"),
+    "check": tr("Repairing into a copy"),
 }
 
 

@@ -163,7 +163,7 @@ def drop_old(owner: Owner, *, keep: int, most_bytes: int) -> list[Backup]:
 
 def shown_time(moment: datetime) -> str:
     """A time as people read it, where they are."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def shown_size(n: int) -> str:

@@ -175,6 +175,10 @@ def _copy(source: sqlite3.Connection, new: Path, *, cancelled: Stopped = never, 
         with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = OFF")  # nothing to go back to: it is given up as a whole
             source.backup(copy, pages=PAGES, progress=step)
+            with contextlib.suppress(
+                sqlite3.DatabaseError
+            ):  # of a damaged project; that is told where it is looked over
+                copy.execute("DELETE FROM lease")  # whoever has the project open has not its backup
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise KnownError(

@@ -32,11 +32,15 @@ class Lease:
 
     def beat(self) -> None:
         """Give a sign of life."""
+        if self._project.is_damaged:
+            return
         with self._project.writing() as db:
             db.execute("UPDATE lease SET heartbeat_at = ? WHERE holder = ?", [now(), self.holder])
 
     def release(self) -> None:
         _held.discard(self.holder)
+        if self._project.is_damaged:  # nothing is written to it any more
+            return
         with self._project.writing() as db:
             db.execute("DELETE FROM lease WHERE holder = ?", [self.holder])
 

@@ -29,7 +29,20 @@ from errormap_core.taxonomy.edits import KEY_COLUMNS, BulkRows, BulkUpdate, Edit
 _MADE_AGAIN = {"failure", "lease", "_sqlite_migrations", "sqlite_sequence"}
 """Tables that are not saved: derived, or of no use."""
 
-_BATCH = 1_000
+_NAMES: dict[str, Sentence] = {
+    "meta": tr("Facts about the file"), "source": tr("Annotators and other sources"), "run": tr("Runs"),
+    "dataset": tr("Datasets"), "model": tr("Models"), "record": tr("Records"), "analysis": tr("Analyses"),
+    "judge_error": tr("Errors of the judge"), "embedding": tr("Embeddings"), "proposal": tr("Proposals"),
+    "proposal_member": tr("Failures of proposals"), "run_proposal": tr("Proposals of runs"), "category": tr("Categories"),
+    "assignment": tr("Assignments"), "decision": tr("Decisions"), "record_mark": tr("Marks of records"),
+    "record_note": tr("Notes on records"), "chosen_threshold": tr("Thresholds"), "choice": tr("Settings"), "log": tr("Steps"),
+}  # fmt: skip
+"""What people call the tables."""
+
+
+def _named(table: str) -> Sentence:
+    return _NAMES.get(table, tr("{table}", table=table))
+
 
 LOST_STEP = "lost"
 """Kind of the entries that stand in for steps of the log that are gone: others name them. Nothing can be undone behind them."""
@@ -64,21 +77,25 @@ class Salvage:
         for name, table in self.tables.items():
             if table.lost is None:
                 yield tr(
-                    "{table}: {kept:,} rows saved; some were lost, how many is not known.", table=name, kept=table.kept
+                    "{table}: {kept:,} rows saved; some were lost, how many is not known.",
+                    table=_named(name),
+                    kept=table.kept,
                 )
             elif table.lost:
                 yield trn("{table}: {kept:,} rows saved, {n:,} lost.", "{table}: {kept:,} rows saved, {n:,} lost.",
-                          table.lost, table=name, kept=table.kept)  # fmt: skip
+                          table.lost, table=_named(name), kept=table.kept)  # fmt: skip
         for name, n in sorted(self.from_log.items()):
             yield trn("{table}: {n:,} lost row was made again from the log.",
-                      "{table}: {n:,} lost rows were made again from the log.", n, table=name)  # fmt: skip
+                      "{table}: {n:,} lost rows were made again from the log.", n, table=_named(name))  # fmt: skip
         for name, n in sorted(self.stood_in.items()):
             yield trn("{table}: {n:,} row that others refer to is gone; an empty one stands in for it.",
                       "{table}: {n:,} rows that others refer to are gone; empty ones stand in for them.",
-                      n, table=name)  # fmt: skip
+                      n, table=_named(name))  # fmt: skip
         for name, n in sorted(self.left_out.items()):
-            yield trn("{table}: {n:,} row was left out, because what it is about is lost.",
-                      "{table}: {n:,} rows were left out, because what they are about is lost.", n, table=name)  # fmt: skip
+            yield trn(
+                "{table}: {n:,} row was left out, because what it is about is lost.",
+                "{table}: {n:,} rows were left out, because what they are about is lost.", n, table=_named(name),
+            )  # fmt: skip
         if self.n_garbled:
             yield trn("{n:,} text holds damaged characters; they are shown as �.",
                       "{n:,} texts hold damaged characters; they are shown as �.", self.n_garbled)  # fmt: skip

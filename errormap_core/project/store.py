@@ -136,6 +136,11 @@ class Project:
         files.check_file(path)
         return cls(path, read_only=read_only, busy_ms=busy_ms)
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether damage was found in the file: nothing is written to it then."""
+        return damage.known(self.path) is not None
+
     def close(self) -> None:
         self._listeners.clear()
         if self._is_cut_off():

@@ -22,12 +22,14 @@ def window(qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     app = QApplication.instance()
     assert isinstance(app, QApplication)
     settings = UserSettings(tmp_path / "settings.json")
+    settings["backups.keep"] = 0  # the tests of backups set another
     settings["queue.questions"] = False  # a process with the encoder for each test would take hours; some start it
     made = make_window(app, settings)
     made.show()
     yield made
     made.session.tasks.cancel_all()
     made.close()
+    made.rescue.watch.wait()
     made.deleteLater()
     qtbot.wait(1)
 

@@ -152,7 +152,7 @@ def test_repair_is_a_command_and_leaves_the_file_alone(copy: Path, capsys: pytes
     said = capsys.readouterr().out
     repaired = copy.with_name("p.repaired.errormap")
     assert f"The repaired copy is {repaired}. The damaged file is as it was." in said
-    assert "record:" in said and "lost" in said
+    assert "Records:" in said and "lost" in said
     assert copy.read_bytes() == before
     assert repaired.stat().st_mode & 0o777 == 0o600
     assert run("set", repaired, "--set", "atlas.title=X") == 0
