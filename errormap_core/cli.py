@@ -158,9 +158,11 @@ def _accept(call: Invocation) -> int:
 
 def _decide(call: Invocation) -> int:
     from errormap_core.decide_job import decide_job
+    from errormap_core.importers.inputs import found, opened
 
     path = Path(call.args.decisions)
-    with path.open("rb"), call.project() as project:  # a file that cannot be read is told before anything else
+    opened(found(path)).close()  # a file that cannot be read is told before anything else
+    with call.project() as project:
         outcome = decide_job(project, call.reporter, path=path, actor=call.actor(project))
     return _end(call, outcome)
 

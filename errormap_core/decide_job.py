@@ -15,6 +15,8 @@ from typing import Any
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import content_id
+from errormap_core.importers.inputs import found, read_bounded
+from errormap_core.importers.json_text import MOST_BYTES
 from errormap_core.jobs import Outcome, warn_of
 from errormap_core.project import teaching
 from errormap_core.project.facts import ProjectFacts
@@ -24,6 +26,7 @@ from errormap_core.reporting import Reporter
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.tasks import Cancelled, Progress, never_cancelled
 from errormap_core.taxonomy.facts import ProposalFacts
+from errormap_core.taxonomy.names import checked_name
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
 from errormap_core.taxonomy.rulings import ACCEPTING, DECIDING, VERDICTS
 from errormap_core.taxonomy.standing import follow_merges, is_question, kind_of
@@ -71,6 +74,8 @@ _PART_FIELDS: Mapping[str, type | tuple[type, ...]] = {
 
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 """Control characters and halves of surrogate pairs, which are no text; the latter no database and no file takes."""
+
+MOST_QUOTED = 200
 
 BROKEN, UNKNOWN, CONTRADICTING, REFUSED = "broken", "unknown", "contradicting", "refused"
 
@@ -139,7 +144,7 @@ def decide_job(project: Project, reporter: Reporter, *, path: Path, actor: str) 
 def decide_from(
     project: Project, path: Path, *, actor: str, cancelled: Cancelled = never_cancelled
 ) -> Generator[Progress, None, Decided]:
-    """Take the decisions of a file, each line a step of its own. Raises OSError where it cannot be read."""
+    """Take the decisions of a file, each line a step of its own. Raises KnownError where it cannot be read."""
     lines = _lines(path)
     done = Decided(n_lines=len(lines))
     asked = _Asked(project)
@@ -166,7 +171,7 @@ def decide_from(
 
 def _lines(path: Path) -> list[tuple[int, bytes, bool]]:
     """Number and content of each line that holds something, and whether it is the last and has no end."""
-    raw = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    raw = read_bounded(found(path), MOST_BYTES).removeprefix(b"\xef\xbb\xbf").split(b"\n")
     return [(n, line, n == len(raw)) for n, line in enumerate(raw, start=1) if line.strip()]
 
 
@@ -186,6 +191,7 @@ def _read(text: bytes, *, is_cut: bool) -> dict[str, Any]:
         if not _is_text(name):
             raise _LeftOut("", BROKEN, tr("The name of a field is no text."))
         if name not in FIELDS:
+            name = _clipped(name)
             near = difflib.get_close_matches(name, FIELDS, n=1)
             hint = tr("Did you mean “{name}”?", name=near[0]) if near else tr("There is no such field.")
             raise _LeftOut(name, BROKEN, hint)
@@ -202,12 +208,30 @@ def _read(text: bytes, *, is_cut: bool) -> dict[str, Any]:
             raise _LeftOut(name, BROKEN, tr("It is a list of ids."))
     for part in data.get("parts", ()):
         _refuse_broken_part(part)
+        _refuse_name(part.get("name"), "parts")
+    _refuse_name(data.get("name"), "name")
     if data["verdict"] not in VERDICTS:
         known = ", ".join(VERDICTS)
         raise _LeftOut(
-            "verdict", UNKNOWN, tr("There is no verdict “{v}”; use one of {known}.", v=data["verdict"], known=known)
+            "verdict",
+            UNKNOWN,
+            tr("There is no verdict “{v}”; use one of {known}.", v=_clipped(data["verdict"]), known=known),
         )
     return data
+
+
+def _clipped(text: str) -> str:
+    """What somebody wrote, as a message quotes it."""
+    return text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}…"
+
+
+def _refuse_name(name: str | None, field_name: str) -> None:
+    """Raises _LeftOut for a name that no category may have; an empty one names none."""
+    if name:
+        try:
+            checked_name(name)
+        except KnownError as error:
+            raise _LeftOut(field_name, REFUSED, error) from error
 
 
 def _is_text(value: Any) -> bool:
@@ -248,7 +272,7 @@ class _Asked:
             if new is None and line.get("proposal"):
                 raise _LeftOut("proposal", UNKNOWN, error) from error
             if new is None:
-                said = tr("There is no analysed failure with the id {id}.", id=record_id)
+                said = tr("There is no analysed failure with the id {id}.", id=_clipped(str(record_id)))
                 raise _LeftOut("record", UNKNOWN, said) from error
             found, is_new = new, True
         if record_id is not None and found.arguments.get("record_id") != record_id:
@@ -380,9 +404,11 @@ def _category(tree: Tree, text: str, field_name: str) -> str:
         return found.id
     same = list(_at_path(tree, None, _path_key(text)))
     if not same:
-        raise _LeftOut(field_name, UNKNOWN, tr("There is no category “{text}”.", text=text))
+        raise _LeftOut(field_name, UNKNOWN, tr("There is no category “{text}”.", text=_clipped(text)))
     if len(same) > 1:
-        raise _LeftOut(field_name, UNKNOWN, tr("“{text}” may be one of several categories; give its id.", text=text))
+        raise _LeftOut(
+            field_name, UNKNOWN, tr("“{text}” may be one of several categories; give its id.", text=_clipped(text))
+        )
     return same[0]
 
 
@@ -426,5 +452,5 @@ def _without(tree: Tree, given: Sequence[str], proposal: ProposalFacts) -> tuple
         known = {record_id: record_id for record_id, _ in proposal.members}
     for each in given:
         if each not in known:
-            raise _LeftOut("without", UNKNOWN, tr("“{text}” is no part of the proposal.", text=each))
+            raise _LeftOut("without", UNKNOWN, tr("“{text}” is no part of the proposal.", text=_clipped(each)))
     return tuple(dict.fromkeys(known[each] for each in given))

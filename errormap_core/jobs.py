@@ -16,6 +16,7 @@ from errormap_core.errors import KnownError
 from errormap_core.exporters.atlas import write_atlas
 from errormap_core.importers.atlas import import_atlas
 from errormap_core.importers.importing import import_files
+from errormap_core.importers.inputs import shown
 from errormap_core.project import queries
 from errormap_core.project.facts import ProjectFacts
 from errormap_core.project.lease import project_lease
@@ -77,10 +78,12 @@ def import_job(
                 fix=tr("Import the other files in another step."),
             )
         choices.check(project)
-        change = import_atlas(project, atlases[0], actor=actor)
+        change, notices = import_atlas(project, atlases[0], actor=actor)
         reporter.say(change.summary)
+        warn_of(reporter, notices)
         losses = _choose_after(project, choices, reporter, actor=actor)
-        return Outcome({"atlas": str(atlases[0]), "summary": str(change.summary)}, losses)
+        told = [str(notice) for notice in notices]
+        return Outcome({"atlas": shown(atlases[0]), "summary": str(change.summary), "notices": told}, losses)
     work = import_files(
         project,
         paths,

@@ -22,7 +22,7 @@ from errormap_core.project.previewing import AnswerPreview, since_shown_on
 from errormap_core.project.queries import RecordDetail, record_detail
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.asking import Became, Shown
-from errormap_core.taxonomy.category_operations import checked_name
+from errormap_core.taxonomy.names import checked_name
 from errormap_core.taxonomy.operations import Ruling
 from errormap_core.taxonomy.standing import Standing
 

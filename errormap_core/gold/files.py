@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from errormap_core.errors import KnownError
+from errormap_core.importers.inputs import read_bounded, shown
+from errormap_core.importers.json_text import MOST_BYTES, faults, parsed
 from errormap_core.importers.records import RowProblem
 from errormap_core.judge.analysis import Analysis
 from errormap_core.sentences import Sentence, tr
+from errormap_core.taxonomy.names import checked_name
 
 TAXONOMY = "taxonomy.json"
 ANALYSES = "analyses.jsonl"
@@ -183,6 +186,8 @@ def _line(text: str, number: int, categories: Mapping[str, GoldCategory]) -> Gol
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _Wrong("", "not_json", tr("This is not JSON ({reason}).", reason=error)) from error
+    for place, said in faults(data):
+        raise _Wrong(place.lstrip("/").replace("/", "."), "not_kept", said)
     if not isinstance(data, dict):
         raise _Wrong("", "not_object", tr("A line is one JSON object."))
     for name in _LINE:
@@ -195,7 +200,7 @@ def _line(text: str, number: int, categories: Mapping[str, GoldCategory]) -> Gol
         if not _is_text(data[name]):
             raise _Wrong(name, "not_text", tr("It must be a text that is not empty."))
     attempt, disputed, category = data.get("attempt", 1), data.get("disputed", ""), data["category"]
-    if not isinstance(attempt, int) or isinstance(attempt, bool) or attempt < 1:
+    if not isinstance(attempt, int) or isinstance(attempt, bool) or not 1 <= attempt < 2**31:
         raise _Wrong("attempt", "not_number", tr("It must be a whole number of at least 1."))
     if not isinstance(disputed, str) or (disputed and not _is_text(disputed)):
         raise _Wrong("disputed", "not_text", tr("It must be a text: what is wrong with question, reference or score."))
@@ -222,25 +227,19 @@ def _check_category(category: Any, analysis: Analysis, categories: Mapping[str, 
 
 
 def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
+    if not path.exists():
         raise KnownError(
             tr("The folder with gold analyses lacks this file."),
-            where=str(path),
+            where=shown(path),
             fix=tr("Add it; docs/gold.md says what it holds."),
-        ) from error
-    except OSError as error:
-        raise KnownError(
-            tr("The file cannot be read ({reason}).", reason=error.strerror),
-            where=str(path),
-            fix=tr("Check who may read it."),
-        ) from error
+        )
+    try:
+        return read_bounded(path, MOST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise KnownError(
             tr("The file is not UTF-8."),
-            where=tr("{path}, line {line:,}", path=path, line=line),
+            where=tr("{path}, line {line:,}", path=shown(path), line=line),
             fix=tr("Save it as UTF-8."),
         ) from error
 
@@ -249,20 +248,9 @@ def _text_of(path: Path) -> str:
 
 
 def _read_taxonomy(path: Path) -> tuple[str, dict[str, GoldCategory]]:
-    try:
-        data = json.loads(_text_of(path))
-    except json.JSONDecodeError as error:
-        raise KnownError(
-            tr("This is not JSON ({reason}).", reason=error.msg),
-            where=tr("{path}, line {line:,}", path=path, line=error.lineno),
-            fix=tr("Mend the line."),
-        ) from error
-    except RecursionError as error:
-        raise KnownError(tr("Categories are nested too deep."), where=str(path), fix=tr("Use a few levels.")) from error
-    except ValueError as error:  # a number of thousands of digits
-        raise KnownError(
-            tr("This is not JSON ({reason}).", reason=error), where=str(path), fix=tr("Mend it.")
-        ) from error
+    data = parsed(_text_of(path), shown(path))
+    for place, said in faults(data):
+        raise _broken(path, place, said)
     if not isinstance(data, dict) or not isinstance(data.get("categories"), list):
         raise _broken(path, "categories", tr("It must be a list of categories."))
     categories: dict[str, GoldCategory] = {}
@@ -292,6 +280,10 @@ def _walk(items: list[Any], parent: str | None, field: str, path: Path) -> Itera
         for name, kind in _CATEGORY.items():
             if not isinstance(item.get(name), kind) or not _is_text(item[name]):
                 raise _broken(path, f"{here}.{name}", tr("It must be a text that is not empty."))
+        try:
+            name_of = checked_name(item["name"])
+        except KnownError as error:
+            raise _broken(path, f"{here}.name", tr("{what} {fix}", what=error.what, fix=error.fix)) from error
         for name in _LISTS:
             value = item.get(name, [])
             if not isinstance(value, list) or not all(_is_text(entry) for entry in value):
@@ -301,7 +293,7 @@ def _walk(items: list[Any], parent: str | None, field: str, path: Path) -> Itera
             raise _broken(path, f"{here}.children", tr("It must be a list of categories."))
         yield GoldCategory(
             key=item["key"],
-            name=item["name"],
+            name=name_of,
             description=item["description"],
             parent=parent,
             belongs=tuple(item.get("belongs", [])),

@@ -1,6 +1,7 @@
 """Reading an atlas: JSON that satisfies the published schema and whose ids hang together."""
 
-import json
+import itertools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,50 +9,52 @@ import jsonschema
 
 from errormap_core.errors import KnownError
 from errormap_core.exporters.atlas import FORMAT, FORMAT_VERSION, schema
-from errormap_core.importers.survey import check_readable
+from errormap_core.importers.inputs import check_readable, found, shown
+from errormap_core.importers.json_text import read_json
 from errormap_core.project.schema import HARD_ID, OTHER_ID
 from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.atlas_operation import ImportAtlas
 from errormap_core.taxonomy.edits import Change
+from errormap_core.taxonomy.names import MAX_NAME, fitted_name
 from errormap_core.taxonomy.tree import name_key
 
 MOST_SAID = 20
+MOST_FOUND = 1000
+MOST_LETTERS = 200
 
 RESERVED = {OTHER_ID: "other", HARD_ID: "hard"}
 
 
-def import_atlas(project: Project, path: Path, *, actor: str) -> Change:
-    """Bring an atlas into a project without categories, as one step that can be undone. Raises KnownError."""
-    return project.apply(ImportAtlas(atlas=read_atlas(path)), actor=actor)
+@dataclass(frozen=True, slots=True)
+class AtlasFile:
+    """The atlas in a file. `notices` tell which names were brought in line with the rules of editing, and where."""
+
+    document: dict[str, Any]
+    notices: list[Sentence]
+
+
+def import_atlas(project: Project, path: Path, *, actor: str) -> tuple[Change, list[Sentence]]:
+    """Bring an atlas into a project without categories, as one step that can be undone; what was changed of its names is
+    told beside. Raises KnownError."""
+    atlas = open_atlas(path)
+    return project.apply(ImportAtlas(atlas=atlas.document), actor=actor), atlas.notices
 
 
 def read_atlas(path: Path) -> dict[str, Any]:
     """The atlas in a file. Raises KnownError, located, for everything that is wrong with it."""
-    check_readable(path)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
-        json.dumps(document, ensure_ascii=False).encode()  # an escaped half of a character cannot be kept
-    except UnicodeDecodeError as error:
-        raise KnownError(
-            tr("The file is not UTF-8 text."), where=tr("{path}, byte {at:,}", path=path, at=error.start),
-            fix=tr("Choose an atlas that was exported as JSON."),
-        ) from error  # fmt: skip
-    except json.JSONDecodeError as error:
-        raise KnownError(
-            tr("This is not JSON ({reason}).", reason=error.msg),
-            where=tr("{path}, line {line:,}, column {column:,}", path=path, line=error.lineno, column=error.colno),
-            fix=tr("Mend the file, or export the atlas again."),
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise KnownError(
-            tr("The JSON holds something that cannot be read ({reason}).", reason=str(error)[:200]),
-            where=str(path),
-            fix=tr("Mend the file, or export the atlas again."),
-        ) from error
+    return open_atlas(path).document
+
+
+def open_atlas(path: Path) -> AtlasFile:
+    """The atlas in a file, and what had to be changed of it. Raises KnownError as `read_atlas`."""
+    path = found(path)
+    check_readable(path, empty=tr("Choose an atlas that was exported as JSON."))
+    where = shown(path)
+    document = read_json(path)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise KnownError(
-            tr("This is no atlas of ErrorMap Studio."), where=str(path), fix=tr("Its “format” must be {f}.", f=FORMAT)
+            tr("This is no atlas of ErrorMap Studio."), where=where, fix=tr("Its “format” must be {f}.", f=FORMAT)
         )
     version = document.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
@@ -61,26 +64,63 @@ def read_atlas(path: Path) -> dict[str, Any]:
                 version=version,
                 known=FORMAT_VERSION,
             ),
-            where=str(path),
+            where=where,
             fix=tr("Import it with a newer version of ErrorMap Studio."),
         )
+    errors = jsonschema.Draft202012Validator(schema()).iter_errors(document)
     wrong = [
-        tr("{place}: {text}", place="/".join(map(str, e.absolute_path)) or "/", text=e.message[:200])
-        for e in jsonschema.Draft202012Validator(schema()).iter_errors(document)
-    ] or _broken_ids(document)
+        tr("{place}: {text}", place="/".join(map(str, e.absolute_path)) or "/", text=_short(e.message))
+        for e in itertools.islice(errors, MOST_FOUND)
+    ]
+    notices: list[Sentence] = []
+    if not wrong:
+        notices = _fit_names(document)
+        wrong = _broken_ids(document)
     if wrong:
         said = "; ".join(map(str, wrong[:MOST_SAID]))
         raise KnownError(
             trn("{n:,} thing is wrong with the atlas: {said}.", "{n:,} things are wrong with the atlas: {said}.", len(wrong),
                 said=said),
-            where=str(path),
+            where=where,
             fix=tr("Mend these fields; resources/schemas/atlas.schema.json says what each may hold."),
         )  # fmt: skip
-    return document
+    return AtlasFile(document, notices)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+def _fit_names(document: dict[str, Any]) -> list[Sentence]:
+    """Bring names in line with the rules that editing has, in place; returns what is to be said of each that changed."""
+    said: list[Sentence] = []
+    for part in ("categories", "redirects"):
+        for number, item in enumerate(document[part]):
+            name = fitted_name(item["name"])
+            if name and name != item["name"]:
+                said.append(_changed(f"/{part}/{number}/name", item["name"], name))
+                item["name"] = name
+            for place, alias in enumerate(item.get("aliases", ())):
+                name = fitted_name(alias)
+                if name != alias:
+                    said.append(_changed(f"/{part}/{number}/aliases/{place}", alias, name))
+                    item["aliases"][place] = name
+            if "aliases" in item:
+                item["aliases"] = [alias for alias in item["aliases"] if alias]
+    return said
+
+
+def _changed(place: str, old: str, new: str) -> Sentence:
+    if len(old) > MAX_NAME:
+        return tr(
+            "{place}: The name has {n:,} characters; it was shortened to “{new}”.", place=place, n=len(old), new=new
+        )
+    return tr(
+        "{place}: The name was written as “{new}”, on one line and without control characters.", place=place, new=new
+    )
+
+
+def _short(message: str) -> str:
+    """What the schema says of a value, which it quotes as a whole."""
+    return (
+        message if len(message) <= MOST_LETTERS else f"{message[: MOST_LETTERS // 2]} … {message[-MOST_LETTERS // 2 :]}"
+    )
 
 
 def _broken_ids(document: dict[str, Any]) -> list[Sentence]:
@@ -100,6 +140,8 @@ def _broken_ids(document: dict[str, Any]) -> list[Sentence]:
             wrong.append(tr("{where}/reserved: {id} is not the id of that category", where=where, id=item["id"]))
         if item["reserved"] and item["parent"] is not None:
             wrong.append(tr("{where}/parent: a reserved category is at the top", where=where))
+        if not fitted_name(item["name"]):
+            wrong.append(tr("{where}/name: a category needs a name", where=where))
         key = (item["parent"], name_key(item["name"]))
         if key in names:
             wrong.append(tr("{where}/name: “{name}” is there twice in the same place", where=where, name=item["name"]))

@@ -72,7 +72,6 @@ def check_regular(path: Path) -> None:
 def check_readable(path: Path, *, empty: Sentence | None = None) -> None:
     """Raises KnownError for what is no regular file with something in it that can be read. `empty`: what to do about one
     that is empty."""
-    check_regular(path)
     with opened(path) as file:
         if file.read(1):
             return
@@ -82,6 +81,7 @@ def check_readable(path: Path, *, empty: Sentence | None = None) -> None:
 
 def opened(path: Path) -> BinaryIO:
     """A regular file, open for reading bytes. Raises KnownError."""
+    check_regular(path)
     try:
         # Should a pipe have taken the file's place since it was looked at, opening it does not wait.
         return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
@@ -95,7 +95,6 @@ def opened(path: Path) -> BinaryIO:
 
 def read_bounded(path: Path, most: int) -> bytes:
     """The bytes of a regular file of at most `most` bytes. Raises KnownError."""
-    check_regular(path)
     with opened(path) as file:
         raw = file.read(most + 1)
     if len(raw) > most:

@@ -18,12 +18,12 @@ from errormap_core.taxonomy.category_operations import (
     Part,
     RenameCategory,
     SplitCategory,
-    checked_name,
     refuse_parent,
     refuse_used_id,
 )
 from errormap_core.taxonomy.facts import ProposalFacts
 from errormap_core.taxonomy.folding import Folding
+from errormap_core.taxonomy.names import checked_name
 from errormap_core.taxonomy.provenance import provenance
 from errormap_core.taxonomy.record_operations import AssignFailures
 from errormap_core.taxonomy.rulings import Ruling

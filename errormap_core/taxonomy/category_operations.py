@@ -9,24 +9,10 @@ from errormap_core.ids import new_id
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.draft import Draft
 from errormap_core.taxonomy.folding import Folding, OnCollision
+from errormap_core.taxonomy.names import checked_name
 from errormap_core.taxonomy.provenance import provenance
 from errormap_core.taxonomy.registry import operation, tuples
 from errormap_core.taxonomy.tree import Category, Tree, name_key
-
-MAX_NAME = 200
-
-
-def checked_name(name: str) -> str:
-    """A category's name without spaces around it. Raises KnownError where it is empty or too long."""
-    name = " ".join(name.split())
-    if not name_key(name):
-        raise KnownError(tr("A category needs a name."), fix=tr("Write a few words, about five."))
-    if len(name) > MAX_NAME:
-        raise KnownError(
-            tr("That name has {n:,} characters.", n=len(name)),
-            fix=tr("Use at most {most:,}; the rest belongs into the description.", most=MAX_NAME),
-        )
-    return name
 
 
 def refuse_reserved(category: Category, deed: Sentence) -> None:

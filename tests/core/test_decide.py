@@ -285,7 +285,8 @@ def test_questions_that_were_asked_stay_as_they_are(desk: Desk) -> None:
         ({}, "target", "broken"),
         ({"target": "Nowhere"}, "target", "unknown"),
         ({"name": "New", "parent": "Nowhere"}, "parent", "unknown"),
-        ({"name": "   "}, "", "refused"),
+        ({"name": "   "}, "name", "refused"),
+        ({"name": "x" * 201}, "name", "refused"),
         ({"target": "Sums", "into": "Sums"}, "into", "broken"),
     ],
 )

@@ -264,18 +264,74 @@ def test_curating_an_imported_atlas_is_no_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"format": "errormap-atlas", "x": NaN}', "NaN is no JSON number"),
-        ('{"format": "errormap-atlas", "x": ' + "1" * 5000 + "}", "cannot be read"),
-        ("[" * 100_000 + "]" * 100_000, "cannot be read"),
-        ('{"format": "errormap-atlas", "title": "\\ud800"}', "cannot be read"),
+        ('{"format": "errormap-atlas", "x": NaN}', "/x: The value is no JSON number"),
+        ('{"format": "errormap-atlas", "x": ' + "1" * 5000 + "}", "thousands of digits"),
+        ('{"format": "errormap-atlas", "x": [1, ' + "1" * 400 + "]}", "/x/1: The number is too large"),
+        ('{"format": "errormap-atlas", "a/b": [1e400]}', "/a~1b/0: The value is no JSON number, or too large"),
+        ('{"format": "errormap-atlas", "x": ' + "[" * 500 + "]" * 500 + "}", "more than 200 deep"),
+        ("[" * 100_000 + "]" * 100_000, "line 1, column 201: .*more than 200 deep"),
+        ('{"format": "errormap-atlas", "title": "\\ud800"}', "/title: .*half of a character"),
     ],
-    ids=["nan", "digits", "depth", "surrogate"],
+    ids=["nan", "digits", "large", "infinite", "deep", "depth", "surrogate"],
 )
 def test_json_that_cannot_be_kept(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(KnownError, match=sentence):
         read_atlas(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "said"),
+    [
+        ("long " * 500, "long " * 39 + "long…", "/categories/0/name: The name has 2,500 characters"),
+        ("two\nlines\t and\x1b more", "two lines and more", "/categories/0/name: The name was written as"),
+        ("a\u2028b\x07", "a b", "/categories/0/name: The name was written as"),
+        ("plain", "plain", None),
+    ],
+)
+def test_imported_names_obey_the_rules_of_editing(
+    project: Project, tmp_path: Path, name: str, kept: str, said: str | None
+) -> None:
+    """Failed before: the names came as they were, and nothing was said."""
+    me = project.annotator("Ann")
+    _add(project, me, "A")
+    document = write_atlas(project, tmp_path / "a.json")
+    document["categories"][0]["name"] = name
+    (tmp_path / "b.json").write_text(json.dumps(document), encoding="utf-8")
+    with Project.create(tmp_path / "b.errormap") as other:
+        _, notices = import_atlas(other, tmp_path / "b.json", actor=other.annotator("Bob"))
+        assert kept in {category.name for category in other.tree}
+        assert check(other, replay=True) == []
+    assert [str(notice).startswith(said or "") for notice in notices] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("x" * 300, "x" * 400, "categories/1/name: .*is there twice"),
+        ("\x07", "B", "categories/0/name: a category needs a name"),
+        ("A\x00", "B", "/categories/0/name: The text holds NUL"),
+    ],
+)
+def test_names_that_cannot_be_mended_are_refused_with_their_place(
+    project: Project, tmp_path: Path, first: str, second: str, said: str
+) -> None:
+    me = project.annotator("Ann")
+    _add(project, me, "A")
+    _add(project, me, "B")
+    document = write_atlas(project, tmp_path / "a.json")
+    document["categories"][0]["name"], document["categories"][1]["name"] = first, second
+    (tmp_path / "b.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(KnownError, match=said):
+        read_atlas(tmp_path / "b.json")
+
+
+def test_a_name_that_is_no_text_is_refused_in_editing(project: Project) -> None:
+    me = project.annotator("Ann")
+    for name in ("a\0b", "a\x1bb", "x" * 201, " \n "):
+        with pytest.raises(KnownError, match="name"):
+            _add(project, me, name)
 
 
 def test_check_tells_of_a_damaged_page_and_of_a_log_with_holes(tmp_path: Path) -> None:

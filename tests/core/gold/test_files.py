@@ -149,6 +149,9 @@ def _set(field: str, value: object) -> Callable[[dict[str, Any]], None]:
         (_without(1), "categories", "top category with the key “other”"),
         (_without(2), "categories", "top category with the key “hard-to-analyze”"),
         (_set("name", " "), "categories[0].name", "not empty"),
+        (_set("name", "x" * 201), "categories[0].name", "201 characters"),
+        (_set("name", "a\x1bb"), "categories[0].name", "control character"),
+        (_set("name", "a\0b"), "/categories/0/name", "NUL"),
         (_set("description", None), "categories[0].description", "not empty"),
         (_set("belongs", "all"), "categories[0].belongs", "list of texts"),
         (_set("children", {}), "categories[0].children", "list of categories"),
@@ -179,8 +182,8 @@ def test_folders_that_are_no_gold(tmp_path: Path) -> None:
     with pytest.raises(KnownError, match=r"analyses.jsonl: The folder with gold analyses lacks this file"):
         read_gold(folder)
     (folder / "taxonomy.json").write_text('{\n "categories": [\n', encoding="utf-8")
-    with pytest.raises(KnownError, match=r"taxonomy.json, line 3: This is not JSON"):
+    with pytest.raises(KnownError, match=r"taxonomy.json, line 3, column 1: This is not JSON"):
         read_gold(folder)
     (folder / "taxonomy.json").write_text("[" * 100_000, encoding="utf-8")
-    with pytest.raises(KnownError, match="nested too deep"):
+    with pytest.raises(KnownError, match=r"line 1, column 201: .*nested more than 200 deep"):
         read_gold(folder)
