@@ -162,6 +162,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("file.import", tr("&Import…"), "window.import_results", tr("Bring results (CSV) or an atlas (JSON) into the project"),
             "file", ("Ctrl+I",), lambda c: c.can_edit and not c.is_importing, "download-simple", starts_group=True),
     Command("file.export", tr("&Export atlas…"), "window.export_atlas", tr("Write the atlas as JSON"), "file", ("Ctrl+E",), opened, "export"),
+    Command("file.copy", tr("Sa&ve a copy…"), "window.save_copy", tr("Write the whole project into a new file, also while work runs"),
+            "file", ("Ctrl+Shift+S",), opened, "copy"),
     Command("file.restore", tr("Restore a &backup…"), "rescue.restore", tr("Put an earlier state of a project back; what is there now is kept"),
             "file", when=lambda c: not c.is_working, icon="clock-counter-clockwise", starts_group=True),
     Command("file.repair", tr("Repa&ir into a copy…"), "rescue.repair", tr("Save what can be read of a damaged project into a new file"), "file",

@@ -88,6 +88,9 @@ class Deeds:
             dialog = ImportDialog(self._session, paths, self._window)
             dialog.open()
 
+    def save_copy(self) -> None:
+        self._window.saving.save_as()
+
     def export_atlas(self) -> None:
         project = self._session.project
         if project is None:
@@ -207,7 +210,7 @@ class Deeds:
             case "check-judge" | "agreement":
                 self._window.judges.show_result(job)
                 self._session.say(tr("Compared"))
-            case "export":
+            case "export" | "copy":
                 self._session.say(tr("Wrote {path}", path=result["path"]))
 
     def _show_found(self) -> None:

@@ -52,11 +52,14 @@ class FileDialog(QFileDialog):
         return [Path(name) for name in self.selectedFiles()] if self.exec() else []
 
 
-def ask_save(parent: QWidget, title: Sentence, *, start: str = "", filters: Sentence) -> Path | None:
-    """A name to save under, or None."""
+def ask_save(
+    parent: QWidget, title: Sentence, *, start: str = "", filters: Sentence, confirms: bool = True
+) -> Path | None:
+    """A name to save under, or None. Who replaces nothing need not have it confirmed."""
     dialog = FileDialog(parent, title, filters=filters)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+    dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, not confirms)
     if start:
         dialog.setDirectory(str(Path(start).parent))
         dialog.selectFile(Path(start).name)

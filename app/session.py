@@ -92,6 +92,8 @@ class Session(QObject):
         self._lease: Lease | None = None
         self._beaten = time.monotonic()
         self._is_lost = False
+        self.has_copy = False  # of a project whose file was lost
+        self._trouble: KnownError | None = None
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
         self._poll.timeout.connect(self.poll)
@@ -106,8 +108,30 @@ class Session(QObject):
     def can_edit(self) -> bool:
         return self.project is not None and not self.project.read_only and not self.project.is_damaged
 
+    @property
+    def has_its_file(self) -> bool:
+        """Whether this window edits the file of that name: not once it was moved, deleted or replaced."""
+        return self.project is not None and not self.project.read_only and self.project.cut_off is None
+
+    def needs_copy(self) -> bool:
+        """Whether this window alone holds steps: the project's file was moved, deleted or replaced."""
+        return self.can_edit and not self.has_copy and self.project is not None and self.project.cut_off is not None
+
+    def forget_copy(self) -> None:
+        """Another project is open, of which there is no such copy."""
+        self.has_copy = False
+
+    def leave_to_others(self) -> None:
+        """The user turns to another program, perhaps to copy the file: let it hold everything soon."""
+        if self.project is not None:
+            self.project.checkpoints.hurry()
+
     def is_free(self) -> bool:
         """Whether another project may take the place of this one: not while work runs on it."""
+        if self.needs_copy():
+            assert self.project is not None and self.project.cut_off is not None
+            self.failed.emit(self.project.cut_off)
+            return False
         if self.project is None or not self.tasks.running():
             return True
         fix = tr("Stop it first{key}, or wait.", key=self.keys.bracketed("judge.stop"))
@@ -126,6 +150,9 @@ class Session(QObject):
 
     def start(self, kind: str, arguments: Sequence[str]) -> Job | None:
         """Start long work; that work of this kind is running already is told."""
+        if self.project is not None and self.project.cut_off is not None:  # the work would find another file, or none
+            self.failed.emit(self.project.cut_off)
+            return None
         if not self.steps.settle():
             n = len(self.steps.waiting)
             what = trn("{n:,} step is not in the file yet, which this work reads.",
@@ -206,13 +233,15 @@ class Session(QObject):
         self.record_id, self.record_ids, self.proposal_id, self.scope = None, [], None, Scope()
         self.closed.emit()
         self.steps.close()
-        if self._lease is not None:
+        if self._lease is not None and project.cut_off is None:
             try:
                 self._lease.release_when_free()
             except KnownError as error:
                 self.failed.emit(error)
             self._lease = None
         project.close()
+        if project.left_in_two is not None:
+            self.failed.emit(project.left_in_two)
         self.context_changed.emit()
 
     def recent(self) -> list[Path]:
@@ -268,6 +297,7 @@ class Session(QObject):
         if self.project is not None:
             try:
                 self.project.poll()
+                self._tell_trouble(self.project.checkpoints.trouble)
                 if self._lease is not None and time.monotonic() - self._beaten > BEAT_S:
                     self._beat(self._lease)
                 self._is_lost = False
@@ -282,6 +312,12 @@ class Session(QObject):
             lease.beat()
         except Locked:  # nobody needs this sign at once
             self._beaten += BEAT_AGAIN_S - BEAT_S
+
+    def _tell_trouble(self, trouble: KnownError | None) -> None:
+        """What keeps the log out of the file is told once, each time that it begins."""
+        if trouble is not None and self._trouble is None:
+            self.failed.emit(trouble)
+        self._trouble = trouble
 
     def _on_change(self, change: Change | MachineChange) -> None:
         if isinstance(change, MachineChange):

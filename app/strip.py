@@ -1,11 +1,13 @@
 """Strips of the frame: errors above the work, running jobs and the last step in the status bar."""
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from app.keys import KeyMap
-from app.plain import Label, set_tooltip
+from app.plain import Label, set_tooltip, words
 from app.tasks.runner import Job
 from app.theme import Theme
 from errormap_core.errors import KnownError
@@ -38,6 +40,7 @@ class MessageStrip(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._act: Callable[[], object] = self.hide
         self._label = Label(self)
         self._label.setWordWrap(True)
         self._label.setTextInteractionFlags(self._label.textInteractionFlags().TextSelectableByMouse)
@@ -48,15 +51,33 @@ class MessageStrip(QWidget):
         close.clicked.connect(self.hide)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 8, 6)
+        self.button = QPushButton(self)
+        self.button.clicked.connect(self._press)
         layout.addWidget(self._label, 1)
+        layout.addWidget(self.button)
         layout.addWidget(close)
         self.hide()
 
-    def show_error(self, error: KnownError) -> None:
-        self._label.setText(f"⚠  {error}")
-        colour = self._theme.scheme.bad
-        self._label.setStyleSheet(f"color: {colour};")
+    def show_error(self, error: KnownError, deed: tuple[Sentence, Callable[[], object]] | None = None) -> None:
+        """Show what is wrong, with a button for what mends it."""
+        self._show(f"⚠  {error}", self._theme.scheme.bad, deed)
         self.setAccessibleName(str(error))
+
+    def show_note(self, note: Sentence, deed: tuple[Sentence, Callable[[], object]] | None = None) -> None:
+        """Show what is no error, with a button for what comes next."""
+        self._show(str(note), self._theme.scheme.text, deed)
+        self.setAccessibleName(str(note))
+
+    def _press(self) -> None:
+        self._act()
+
+    def _show(self, text: str, colour: str, deed: tuple[Sentence, Callable[[], object]] | None) -> None:
+        self._label.setText(text)
+        self._label.setStyleSheet(f"color: {colour};")
+        self.button.setVisible(deed is not None)
+        if deed is not None:
+            self.button.setText(words(deed[0]))
+            self._act = deed[1]
         self.show()
 
     @property

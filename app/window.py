@@ -32,6 +32,7 @@ from app.records.page import RecordsPage
 from app.records.pane import RecordPane
 from app.rescue.deeds import RescueDeeds
 from app.review.page import ReviewPage
+from app.saving import Saving
 from app.session import Session
 from app.signatures.page import SignaturesPage
 from app.start.page import StartPage
@@ -45,6 +46,7 @@ from errormap_core.errors import KnownError
 from errormap_core.measures.how import LOOKED_AT, coverage_sentence, how_lines, looked_at_sentence
 from errormap_core.project.pending import any_undecided
 from errormap_core.project.queries import Totals
+from errormap_core.project.watching import CutOff
 from errormap_core.sentences import Sentence, tr, trn
 
 LONGEST_STEP = 120
@@ -94,6 +96,7 @@ class Window(QMainWindow):
         self.strip = MessageStrip(theme)
         self.waiting = WaitingStrip(session.steps, session.opening, theme)
         self.rescue = RescueDeeds(self)
+        self.saving = Saving(self)
         self.task_strip = TaskStrip(session.keys)
         self.step_strip = StepStrip(session.keys)
         self._targets: dict[str, object] = {
@@ -255,12 +258,13 @@ class Window(QMainWindow):
         session = self.session
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_closed)
-        session.failed.connect(self.strip.show_error)
+        session.failed.connect(self.show_error)
         session.told.connect(self.step_strip.tell)
         session.context_changed.connect(self._enable)
         session.counted.connect(lambda numbers, _: self._say_totals(numbers))
         session.steps.changed.connect(self._say_state)
         session.unsaved.connect(lambda then: ask_unsaved(session, then, self))
+        self.saving.changed.connect(self._say_state)
         session.queue.read.connect(lambda _: self._on_queue())
         session.scope_changed.connect(lambda _: self._on_scope())
         self.step_strip.undo.connect(session.undo)
@@ -411,6 +415,11 @@ class Window(QMainWindow):
         self.tabs.setTabText(0, f"{PAGES[0][1]}  {n:,}" if n else str(PAGES[0][1]))
         self._enable()
 
+    def show_error(self, error: KnownError) -> None:
+        """Show what is wrong; where the file was lost, with the way to a copy."""
+        saves = (tr("Save a copy as…"), self.deeds.save_copy) if isinstance(error, CutOff) else None
+        self.strip.show_error(error, saves)
+
     def _say_totals(self, numbers: Totals) -> None:
         said = trn("{n:,} failure", "{n:,} failures", numbers.n_failures)
         waiting = numbers.states["waiting"]
@@ -424,8 +433,16 @@ class Window(QMainWindow):
         self._say_state()
 
     def _say_state(self) -> None:
-        self._saved.setText(f"{state_of(self.session.steps)} · {self._totals}" if self.session.is_open else "")
+        self._saved.setText(f"{self._state()} · {self._totals}" if self.session.is_open else "")
         set_tooltip(self._saved, "\n".join(map(str, (self._saved.text(), *self._how))))
+
+    def _state(self) -> Sentence:
+        """Whether all is saved."""
+        if self.session.needs_copy():
+            return tr("Not in a file: save a copy")
+        project = self.session.project
+        is_lost = project is not None and project.cut_off is not None and self.session.has_copy
+        return tr("Saved in a copy") if is_lost else state_of(self.session.steps)
 
     def _on_jobs(self, _: Job) -> None:
         self.task_strip.show_jobs(self.session.tasks.running())
@@ -437,7 +454,7 @@ class Window(QMainWindow):
         self.task_strip.show_jobs(self.session.tasks.running())
         self.session.poll()
         if job.error is not None:
-            self.strip.show_error(job.error)
+            self.show_error(job.error)
             self.deeds.on_job_failed(job)
         else:
             self.deeds.on_job_done(job)
@@ -467,6 +484,13 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Work that runs is asked to stop first; what it did is kept."""
+        if self.saving.is_busy:
+            event.ignore()
+            return
+        if self.session.needs_copy():
+            event.ignore()
+            self.saving.ask_before_closing()
+            return
         if self.session.tasks.running():
             self._is_closing = True
             self.session.tasks.cancel_all()
@@ -475,7 +499,13 @@ class Window(QMainWindow):
         if not self.session.may_leave(self.close):
             event.ignore()
             return
+        was_open = self.session.project
         self.session.close()
+        if (
+            was_open is not None and was_open.left_in_two is not None
+        ):  # the message is to be read: closed once more, it ends
+            event.ignore()
+            return
         self.session.tasks.end_quiet()
         try:
             self.session.settings["look.window"] = bytes(self.saveState().toBase64().data()).decode()
@@ -514,4 +544,6 @@ class Window(QMainWindow):
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
             self.session.poll()
+        elif event.type() == QEvent.Type.ActivationChange:
+            self.session.leave_to_others()
         super().changeEvent(event)

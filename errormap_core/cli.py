@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import errormap_core
+from errormap_core import trouble
 from errormap_core.choosing import Choices
 from errormap_core.cli_arguments import ARGUMENTS
 from errormap_core.errors import KnownError
@@ -178,6 +179,14 @@ def _export(call: Invocation) -> int:
             examples=call.args.examples,
             history=call.args.with_history,
         )
+    return _end(call, outcome)
+
+
+def _copy(call: Invocation) -> int:
+    from errormap_core.copy_job import copy_job
+
+    with call.project(read_only=True) as project:
+        outcome = copy_job(project, call.args.target, call.reporter)
     return _end(call, outcome)
 
 
@@ -444,6 +453,8 @@ COMMANDS: tuple[Command, ...] = (
             ("project", "decisions"), _decide, "errormap-studio decide my.errormap --file decisions.jsonl --as 'Ann Bee'"),
     Command("export", "write the atlas as JSON", ("project", "output", "examples", "with_history"), _export,
             "errormap-studio export my.errormap -o atlas.json"),
+    Command("copy", "write a copy of a project into a new file, also while others work on it", ("project", "target"), _copy,
+            "errormap-studio copy my.errormap my-copy.errormap"),
     Command("run", "all of it: import, judge, propose, accept, export",
             ("project", "files", *_IMPORT, *_JUDGE, "set", "output"), _run,
             "errormap-studio run my.errormap gsm8k.csv --ratio 0.02 -o atlas.json"),
@@ -547,15 +558,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reporter.error(error)
         return EXIT_WRONG
     except (OSError, UnicodeError) as error:
-        where = getattr(error, "filename", None) or ""
-        reason = getattr(error, "strerror", None) or error
-        reporter.error(
-            KnownError(
-                tr("A file cannot be read or written ({reason}).", reason=reason),
-                where=str(where),
-                fix=tr("Check its name and content."),
-            )
-        )
+        reporter.error(trouble.known(error) if isinstance(error, OSError) else trouble.undecodable(error))
         return EXIT_WRONG
     except KeyboardInterrupt:
         reporter.warn(tr("Stopped. The same command goes on where it was."))

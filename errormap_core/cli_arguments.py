@@ -30,6 +30,7 @@ def _as_setting(key: str) -> Callable[[str], Any]:
 
 ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "project": (("project",), {"metavar": "PROJECT", "help": "the .errormap file"}),
+    "target": (("target",), {"metavar": "TARGET", "help": "the new file; nothing may be there yet"}),
     "files": (
         ("files",),
         {"metavar": "FILE", "nargs": "+", "help": "CSV with example_id, model, input_text, output_text, score, and perhaps correct_answer; or an atlas (JSON)"},

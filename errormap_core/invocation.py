@@ -5,7 +5,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from errormap_core.errors import KnownError
 from errormap_core.people import actor_in
 from errormap_core.project import backups, files, health
 from errormap_core.project.backup_folder import way_back
+from errormap_core.project.copying import rescued
 from errormap_core.project.store import Project, is_empty
 from errormap_core.reporting import Reporter
 from errormap_core.sentences import tr
@@ -45,14 +46,16 @@ class Invocation:
                     tr("Brought up to date; the file as it was is kept as {backup}.", backup=opened.backup)
                 )
             try:
-                with opened as project:
-                    yield project
+                with opened as project, rescued(project) if self.args.command != "queue" else nullcontext():
+                    yield project  # questions are chosen anew: no copy is kept for them
+                if opened.left_in_two is not None:  # the job is done all the same
+                    self.reporter.warn(opened.left_in_two)
             except (KnownError, OSError, UnicodeError):
-                if made and is_empty(path):
+                if made and opened.cut_off is None and is_empty(path):
                     path.unlink()
                 raise
             finally:
-                if not read_only:
+                if not read_only and opened.cut_off is None:
                     health.vouch(path)
         if not read_only:
             self._back_up(path)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import platformdirs
 
+from errormap_core import trouble
 from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence, tr
 
@@ -264,5 +265,5 @@ class UserSettings:
             raise KnownError(
                 tr("Your settings could not be saved ({reason}).", reason=error.strerror),
                 where=str(self.path),
-                fix=tr("Check who may write there, or name another folder in ERRORMAP_STUDIO_CONFIG."),
+                fix=tr("{fix} ERRORMAP_STUDIO_CONFIG can name another folder.", fix=trouble.known(error).fix),
             ) from error

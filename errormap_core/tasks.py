@@ -61,7 +61,7 @@ class Stopped(Exception):
 class Progress:
     """How far long work has come: `done` of `total` items (None: not known) of the stage `stage`.
 
-    `stage` is one of import, tune, judge, embed, propose, classify, queue, decide, export, score; `note` is a sentence
+    `stage` is one of import, tune, judge, embed, propose, classify, queue, decide, export, copy, score; `note` is a sentence
     for the task strip; `counts` are numbers worth showing at the end (rows skipped, records failed, tokens).
     """
 

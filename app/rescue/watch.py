@@ -89,7 +89,7 @@ class Rescue(QObject):
         for thread in self._threads:
             thread.join(CLOSING_S)
         project = self._session.project
-        if project is not None and self._session.can_edit and self._path is not None:
+        if project is not None and self._session.has_its_file and self._path is not None:
             self._to_back_up = project.path
         self._path = None
 
@@ -104,11 +104,11 @@ class Rescue(QObject):
 
     def _back_up_if_due(self) -> None:
         path = self._path
-        if path is not None and self._session.can_edit and self._keep() and backups.is_due(path):
+        if path is not None and self._session.has_its_file and self._keep() and backups.is_due(path):
             self._start(self._back_up, path, self._stop)
 
     def _vouch(self) -> None:
-        if self._path is not None and self._is_sound and self._session.can_edit:
+        if self._path is not None and self._is_sound and self._session.has_its_file:
             health.vouch(self._path)
 
     def _keep(self) -> int:

@@ -35,6 +35,7 @@ TITLES: dict[str, Sentence] = {
     "queue": tr("Choosing questions"),
     "embed": tr("Embedding"),
     "export": tr("Export"),
+    "copy": tr("Saving a copy"),
     "score": tr("Comparing with gold"),
     "check-judge": tr("Checking judges"),
     "agreement": tr("Comparing two judges"),

@@ -1,5 +1,6 @@
 """The judge's GGUF file: where the embedded one is, and what can be said of a file before it is loaded."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -75,7 +76,8 @@ def file_sha256(path: Path) -> str:
             kept = _kept_hashes()
             if key not in kept:
                 kept = {**kept, key: hashlib.file_digest(file, "sha256").hexdigest()}
-                _keep_hashes(kept)
+                with contextlib.suppress(OSError):  # the cache is full or not ours: it is computed again next time
+                    _keep_hashes(kept)
             return kept[key]
     except OSError as error:
         raise _unusable(

@@ -1,8 +1,8 @@
 """Looks a project over: damage of the file, references, what is derived, the tree, the log, and a replay of it."""
 
+import contextlib
 import json
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,13 @@ from errormap_core.project import counting
 from errormap_core.project.backup_folder import way_back
 from errormap_core.project.queries import totals
 from errormap_core.project.schema import add_reserved
+from errormap_core.project.sqlite_said import sentence_for
 from errormap_core.project.store import UNDO, Project
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Edit, unpack
 from errormap_core.taxonomy.operations import operation_from
 from errormap_core.taxonomy.tree import Category, name_key
+from errormap_core.trouble import DiskError, temporary_folder
 
 PEOPLES = ("decision", "assignment", "record_mark", "record_note", "chosen_threshold", "category", "log")
 
@@ -55,13 +57,14 @@ def check(project: Project, *, replay: bool = False) -> list[Problem]:
         found = list(_file(project))
         if found:
             return found  # nothing that rests on a damaged file can be trusted
-        with tempfile.TemporaryDirectory(prefix="errormap-check-") as name:
-            folder = Path(name)
+        with temporary_folder("errormap-check-") as folder:
             found = [Problem(s) for s in (*_derived(project, folder), *_tree(project), *_log(project))]
             found += [Problem(tr("The counts do not add up: {text}.", text=text)) for text in _balance(project)]
             if replay:
                 found += [Problem(s) for s in _replayed(project, folder)]
     except sqlite3.DatabaseError as error:
+        if isinstance(said := sentence_for(error, project.path), DiskError):
+            raise said from error  # nothing is known of the file then
         return [Problem(tr("The file is damaged: {said}.", said=error), str(error))]
     return found
 
@@ -80,11 +83,13 @@ def _file(project: Project) -> Iterator[Problem]:
 
 def copy_of(project: Project, path: Path) -> None:
     """A copy of the file as it is now."""
-    target = sqlite3.connect(path)
     try:
-        project.db.conn.backup(target)
-    finally:
-        target.close()
+        with contextlib.closing(sqlite3.connect(path)) as target:
+            project.db.conn.backup(target)
+    except sqlite3.DatabaseError as error:
+        if isinstance(said := sentence_for(error, path), DiskError):
+            raise said from error
+        raise
 
 
 def _derived(project: Project, folder: Path) -> Iterator[Sentence]:
@@ -164,6 +169,8 @@ def _replayed(project: Project, folder: Path) -> Iterator[Sentence]:
                     yield tr("A replay of the log gives another {table}.", table=table)
             if encode(atlas_document(project)) != encode(atlas_document(again)):
                 yield tr("A replay of the log gives another atlas.")
+    except DiskError:
+        raise
     except KnownError as error:
         yield tr("The log cannot be replayed: {error}", error=error)
 

@@ -3,75 +3,63 @@
 import contextlib
 import os
 import sqlite3
+import stat
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from errormap_core.errors import KnownError, Locked
+from errormap_core import trouble
+from errormap_core.errors import KnownError
 from errormap_core.ids import now
-from errormap_core.project import counting, damage
+from errormap_core.project import counting, looking
 from errormap_core.project.sampling import register_functions
-from errormap_core.project.schema import APPLICATION_ID, migrations
+from errormap_core.project.schema import migrations
+from errormap_core.project.sqlite_said import sentence_for
 from errormap_core.sentences import tr
 
 BUSY_MS = 30_000
 """How long a write waits for another process's short transaction before it gives up. A window waits less: it tries again."""
 
 
-def check_file(path: Path) -> None:
+ADDED_TO_NAMES = len(".new-12345678-journal")
+"""So many letters SQLite and we put behind the name of a project that is being made."""
+
+
+def check_file(path: Path, *, busy_ms: int = looking.BUSY_MS) -> None:
     """Raises KnownError where `path` is no file that could be a project."""
-    if path.is_dir():
-        raise KnownError(
-            tr("This is a folder, not a project."), where=str(path), fix=tr("Name the .errormap file in it.")
-        )
-    if not path.exists():
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise KnownError(
             tr("There is no such project."),
             where=str(path),
             fix=tr("Check the name, or make a project by importing into a new file."),
-        )
-    if not _is_project(path):
-        raise KnownError(
-            tr("This is not an ErrorMap Studio project."),
-            where=str(path),
-            fix=tr("Choose a file that was made by ErrorMap Studio; results files are imported into one."),
-        )
-
-
-def _is_project(path: Path) -> bool:
-    """Whether the file's header says so. Raises KnownError where it cannot be read.
-
-    SQLite looks, not we: a file that is opened and closed beside a connection of this process takes its locks away.
-    """
-    uri = f"file:{urllib.parse.quote(str(path.absolute()))}?immutable=1"
-    try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
-            (found,) = connection.execute("PRAGMA application_id").fetchone()
-            return bool(found == APPLICATION_ID)
-    except sqlite3.OperationalError as error:
-        raise KnownError(
-            tr("The project cannot be read ({reason}).", reason=error),
-            where=str(path),
-            fix=tr("Check who may read the file."),
         ) from error
-    except sqlite3.DatabaseError:
-        return False  # no database at all
+    except OSError as error:
+        raise trouble.known(error, where=str(path)) from error
+    if is_folder:
+        raise KnownError(
+            tr("This is a folder, not a project."), where=str(path), fix=tr("Name the .errormap file in it.")
+        )
+    looking.refuse_what_is_no_project(path, busy_ms=busy_ms)
 
 
-def log_file(path: Path) -> Path:
-    """SQLite's write-ahead log beside a project."""
-    return path.with_name(path.name + "-wal")
-
-
-def inode(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another of the same name; None where there is none, or the system has nothing to tell by."""
+def check_new(path: Path) -> None:
+    """Raises KnownError where no project can be made at `path`: the name is taken, or is none."""
     try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if found.st_ino else None
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise trouble.known(error, where=str(path)) from error
+    else:
+        raise KnownError(tr("There is a file of this name already."), where=str(path), fix=tr("Choose another name."))
+    if not path.parent.is_dir():
+        raise KnownError(tr("There is no such folder."), where=str(path.parent), fix=tr("Make it, or choose another."))
+    if (long := trouble.too_long(path, ADDED_TO_NAMES)) is not None:
+        raise trouble.known(long, where=str(path))
 
 
 def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS) -> Database:
@@ -83,7 +71,7 @@ def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS) -> Database:
         is_ours = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         if read_only and not is_ours:
             query = "mode=ro"
-            if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+            if not os.access(path.parent, os.W_OK) and not looking.log_file(path).exists():
                 query = "immutable=1"  # nobody can write beside us there, nor can SQLite make its -shm
             uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{query}"
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
@@ -147,36 +135,7 @@ def told(path: Path) -> Iterator[None]:
     """Turn what SQLite says of the world (full, locked, read-only, broken) into a sentence."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise _sentence_for(error, path) from error
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise damage.found(path, error) from error
-        raise
-
-
-def _sentence_for(error: sqlite3.OperationalError, path: Path) -> Exception:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return KnownError(
-            tr("The disk is full."), where=str(path), fix=tr("Free some space and do it again; nothing was half done.")
-        )
-    if code == sqlite3.SQLITE_READONLY:
-        return KnownError(
-            tr("The project cannot be written."),
-            where=str(path),
-            fix=tr("Check who may write the file and its folder, or work on a copy."),
-        )
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Locked(
-            tr("Another program is writing to the project and did not finish in time."),
-            where=str(path),
-            fix=tr("Do it again in a moment; nothing was half done."),
-        )
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
-        return KnownError(
-            tr("The project cannot be read or written ({reason}).", reason=error),
-            where=str(path),
-            fix=tr("Check that the folder exists, that the disk is there and who may write to it."),
-        )
-    return error
+        if (found := sentence_for(error, path)) is None:
+            raise
+        raise found from error

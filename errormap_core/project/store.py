@@ -18,12 +18,13 @@ from sqlite_utils import Database
 import errormap_core
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id, now
-from errormap_core.project import counting, damage, files, log
+from errormap_core.project import checkpointing, counting, damage, files, log, looking, watching
 from errormap_core.project.backup_folder import way_back
 from errormap_core.project.facts import ProjectFacts
 from errormap_core.project.previewing import preview_on
 from errormap_core.project.rows import write_edits
 from errormap_core.project.schema import APPLICATION_ID
+from errormap_core.project.watching import CutOff
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.draft import Draft, Effect
 from errormap_core.taxonomy.edits import AnyEdit, Change, Edit, MachineChange, inverse_of, pack, unpack
@@ -70,7 +71,11 @@ class Project:
     def __init__(self, path: Path, *, read_only: bool, busy_ms: int = files.BUSY_MS) -> None:
         self.path = path
         self.read_only = read_only
-        self._log_inode: tuple[int, int] | None = None
+        self.left_in_two: KnownError | None = None
+        self._is_closed = False
+        watching.refuse_abandoned(path)
+        self.watch = watching.FileWatch(path)
+        self.checkpoints = checkpointing.Checkpointer(self.watch)
         self.db: Database = files.connect(path, read_only=read_only, busy_ms=busy_ms)
         try:
             self.backup = files.migrate(self.db, path, read_only=read_only)
@@ -79,10 +84,10 @@ class Project:
                 with files.told(path):
                     self.copy_id = str(self._meta("copy_id"))
                     self._load()
+                self._refuse_cut_off()
             except BaseException:
                 self.reader.close()
                 raise
-            self._log_inode = files.inode(files.log_file(path))
         except BaseException:
             self.db.close()
             raise
@@ -92,14 +97,7 @@ class Project:
     def create(cls, path: Path, *, title: str = "") -> "Project":
         """Make a new project. Raises KnownError where there is something at `path` already."""
         path = Path(path)
-        if path.exists():
-            raise KnownError(
-                tr("There is a file of this name already."), where=str(path), fix=tr("Choose another name.")
-            )
-        if not path.parent.is_dir():
-            raise KnownError(
-                tr("There is no such folder."), where=str(path.parent), fix=tr("Make it, or choose another.")
-            )
+        files.check_new(path)
         new = path.with_name(path.name + f".new-{new_id()[:8]}")
         try:
             db = files.connect(new, read_only=False)
@@ -133,7 +131,7 @@ class Project:
         program holds its lock, then and in every step, for longer than `busy_ms`.
         """
         path = Path(path)
-        files.check_file(path)
+        files.check_file(path, busy_ms=min(busy_ms, looking.BUSY_MS))
         return cls(path, read_only=read_only, busy_ms=busy_ms)
 
     @property
@@ -142,13 +140,22 @@ class Project:
         return damage.known(self.path) is not None
 
     def close(self) -> None:
+        """Close the file; `left_in_two` says afterwards where its log could not be brought into it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._listeners.clear()
-        if self._is_cut_off():
+        self.checkpoints.close()
+        lost = self.watch.peek()
+        if lost is not None and self.watch.is_in_place():
             # SQLite would write what it holds over a file that others have written since. It goes with the process.
+            self.watch.abandon()
             for connection in (self.reader.conn, self.db.conn):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
             return
         self.reader.close()
+        if lost is None and not self.read_only:  # SQLite does the same on closing, but keeps to itself what went wrong
+            self.left_in_two = checkpointing.bring_in_all(self.db.conn, self.path)
         self.db.close()
 
     def __enter__(self) -> "Project":
@@ -161,7 +168,17 @@ class Project:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Database]:
-        """A transaction: all of it or nothing. Raises KnownError where the file cannot be written."""
+        """A transaction: all of it or nothing. Raises KnownError where the file cannot be written.
+
+        Raises CutOff, after the commit too, where the file was moved, deleted or replaced.
+        """
+        with self._transaction() as db:
+            yield db
+        if (lost := self.watch.peek()) is not None:
+            raise lost
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Database]:
         if self.read_only:
             raise KnownError(
                 tr("The project is open for reading only."),
@@ -175,7 +192,7 @@ class Project:
             try:
                 yield self.db
                 self.db.execute("COMMIT")
-                self._log_inode = self._log_inode or files.inode(files.log_file(self.path))
+                self.checkpoints.notice()
             finally:
                 if self.db.conn.in_transaction:
                     self.db.execute("ROLLBACK")
@@ -255,7 +272,7 @@ class Project:
                 group_id=group,
                 proposal_id=getattr(op, "answered", None),
             )
-        self._announce([*others, change])
+        self._finish([*others, change])
         return change
 
     def preview(self, op: Operation, *, actor: str) -> Effect:
@@ -284,7 +301,7 @@ class Project:
         did = tr("Redid") if entry_id in self._stacks.redoable else tr("Undid")
         with self._stepping() as others:
             change = self._invert(entry_id, did, actor=actor, group_id=None, at=at)
-        self._announce([*others, change])
+        self._finish([*others, change])
         return change
 
     def hand_over(self) -> None:
@@ -293,7 +310,7 @@ class Project:
             seq = log.last_seq(self.db)
             self.db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", [log.FLOOR, str(seq)])
         self._stacks = log.stacks(self.db)
-        self._announce(others)
+        self._finish(others)
 
     def can_be_taken_back(self, entry_id: str) -> bool:
         """Whether a step of the log, or the undoing of one, can be taken back: it still stands, and not behind the floor."""
@@ -320,23 +337,27 @@ class Project:
             return
         self._refuse_cut_off()
         with files.told(self.path):
+            before = self._data_version
             self._announce(self._catch_up())
-            self._log_inode = self._log_inode or files.inode(files.log_file(self.path))
+            if self._data_version != before and not self.read_only:
+                self.checkpoints.notice()  # whoever wrote it may have died
 
     # Inside
 
-    def _is_cut_off(self) -> bool:
-        """Whether the log that this connection writes is no longer the file's: some program took its locks away, and
-        another then put the log into the file and deleted it."""
-        return self._log_inode is not None and files.inode(files.log_file(self.path)) != self._log_inode
+    @property
+    def cut_off(self) -> CutOff | None:
+        """What became of the file, where it was moved, deleted or replaced; found by every write and poll."""
+        return self.watch.lost
 
     def _refuse_cut_off(self) -> None:
-        if self._is_cut_off():
-            raise KnownError(
-                tr("Some program has cut this window off from the project's file. Nothing more is written from here."),
-                where=str(self.path),
-                fix=tr("Close this window and open the project again; all steps up to then are in the file."),
-            )
+        if (lost := self.watch.look()) is not None:
+            raise lost
+
+    def _finish(self, changes: list[Any]) -> None:
+        """Announce what was committed, then raise where the file was lost meanwhile: only this connection holds it."""
+        self._announce(changes)
+        if (lost := self.watch.peek()) is not None:
+            raise lost
 
     def _meta(self, key: str) -> Any:
         row = self.db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
@@ -391,7 +412,7 @@ class Project:
         others: list[Change | MachineChange] = []
         before = self._seq
         try:
-            with self.writing():
+            with self._transaction():
                 others.extend(self._catch_up())
                 before = self._seq
                 yield others
@@ -438,7 +459,7 @@ class Project:
             new_group = None if group is None else new_id()
             while stack and (not changes or (group is not None and log.group_of(self.db, stack[-1]) == group)):
                 changes.append(self._invert(stack[-1], did, actor=actor, group_id=new_group))
-        self._announce([*others, *changes])
+        self._finish([*others, *changes])
         return changes[-1] if changes else None
 
     def _invert(

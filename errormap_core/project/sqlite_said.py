@@ -1,0 +1,73 @@
+"""What SQLite says of the world (full, locked, read-only, broken), as a sentence that blames the right thing."""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+from errormap_core import trouble
+from errormap_core.errors import KnownError, Locked
+from errormap_core.project import damage
+from errormap_core.sentences import tr
+
+_WRITING = (
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_DIR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+)
+"""Codes that mean a failed write; SQLite keeps the system's reason to itself."""
+
+
+def sentence_for(error: sqlite3.DatabaseError, path: Path) -> KnownError | None:
+    """What happened, where, what to do; None for an error that is a defect of ours."""
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = extended & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return damage.found(path, error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Locked(
+            tr("Another program is writing to the project and did not finish in time."),
+            where=str(path),
+            fix=tr("Do it again in a moment; nothing was half done."),
+        )
+    if code not in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PERM,
+    ):
+        return None
+    cause = trouble.obstacle(path)
+    if cause is not None and cause.errno not in (errno.EACCES, errno.EPERM):
+        return trouble.known(cause, where=str(path))
+    if code == sqlite3.SQLITE_FULL:
+        return trouble.DiskError(
+            tr("The disk is full."), where=str(path), fix=tr("Free some space and do it again; nothing was half done.")
+        )
+    if cause is not None or code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return trouble.DiskError(
+            tr("The project cannot be written."),
+            where=str(path),
+            fix=tr("Check who may write the file and its folder, or work on a copy."),
+        )
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return trouble.DiskError(
+            tr("The project cannot be opened ({reason}).", reason=error),
+            where=str(path),
+            fix=tr("Check who may read and write the file and its folder."),
+        )
+    if extended in _WRITING:
+        return trouble.DiskError(
+            tr("The disk refused a write ({reason}).", reason=error),
+            where=str(path),
+            fix=tr("Check its free space, your quota and whether it is still connected; nothing was half done."),
+        )
+    return trouble.DiskError(
+        tr("The project cannot be read ({reason}).", reason=error),
+        where=str(path),
+        fix=tr("Check that the disk is still connected and who may read the file."),
+    )

@@ -1,0 +1,188 @@
+"""Save a copy, in the real window: as a job, and after the project's file was moved away, deleted or replaced."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QApplication
+
+from app import saving
+from app.saving import LostDialog
+from app.window import Window
+from errormap_core.project import checkpointing
+from errormap_core.project.check import check
+from errormap_core.project.store import Project
+from errormap_core.taxonomy.operations import AddCategory
+from tests.core.project.test_moved import deleted, folder_renamed, log_deleted, renamed, replaced, until
+
+Opened = tuple[Window, list[str]]
+
+
+def to(monkeypatch: pytest.MonkeyPatch, target: Path) -> None:
+    monkeypatch.setattr(saving, "ask_save", lambda *_, **__: target)
+
+
+def names_in(path: Path) -> set[str]:
+    with Project.open(path, read_only=True) as project:
+        assert check(project, replay=True) == []
+        return {c.name for c in project.tree if c.reserved is None}
+
+
+def test_a_copy_is_saved_by_a_job(opened: Opened, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    window, _ = opened
+    window.session.apply(AddCategory(name="Just now"))
+    target = tmp_path / "copy.errormap"
+    to(monkeypatch, target)
+    window.do("file.copy")
+    assert window.session.tasks.running_of("copy") is not None
+    qtbot.waitUntil(lambda: not window.session.tasks.running(), timeout=60_000)
+    assert f"Wrote {target}" in window.step_strip.text
+    assert "Just now" in names_in(target)
+
+
+def test_a_copy_over_the_open_project_is_refused(opened: Opened, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    to(monkeypatch, project.path)
+    window.do("file.copy")
+    qtbot.waitUntil(lambda: bool(window.strip.text), timeout=60_000)
+    assert "project itself" in window.strip.text
+    window.session.apply(AddCategory(name="Still"))
+    assert window.session.project is not None and project.cut_off is None
+
+
+@pytest.mark.parametrize("way", [renamed, deleted, replaced, log_deleted], ids=lambda way: way.__name__)
+def test_the_window_says_that_its_file_is_lost_and_saves_every_step(
+    opened: Opened, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Callable[[Path], None]
+) -> None:
+    """Before: 'Saved' went on, and the file had none of it."""
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    window.session.apply(AddCategory(name="The last"))
+    way(project.path)
+    qtbot.waitUntil(lambda: project.cut_off is not None, timeout=5_000)  # seen without any step
+    assert "Nothing more is written" in window.strip.text
+    assert window.strip.button.isVisible() and window.strip.button.text() == "Save a copy as…"
+    assert window._saved.text().startswith("Not in a file: save a copy")
+    assert window.session.apply(AddCategory(name="Refused")) is None
+    assert window.session.start("propose", [str(project.path)]) is None
+    assert not window.session.is_free()
+    target = tmp_path / "copy.errormap"
+    to(monkeypatch, target)
+    window.strip.button.click()
+    qtbot.waitUntil(lambda: not window.saving.is_busy, timeout=30_000)
+    assert f"Every step is saved in {target}" in window.strip.text
+    assert window._saved.text().startswith("Saved in a copy")
+    assert "The last" in names_in(target) and "Refused" not in names_in(target)
+    window.strip.button.click()
+    assert window.session.project is not None and window.session.project.path == target
+    window.session.apply(AddCategory(name="Going on"))
+    assert "Going on" in {c.name for c in window.session.project.tree}
+    if way is replaced:
+        with Project.open(project.path, read_only=True) as theirs:
+            assert [c.name for c in theirs.tree if c.reserved is None] == ["Theirs"]
+
+
+def test_a_copy_that_cannot_be_saved_is_told_and_can_be_tried_again(
+    opened: Opened, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    renamed(project.path)
+    window.session.poll()
+    for target in (tmp_path / "no such folder" / "x.errormap", tmp_path / "test.errormap-wal", tmp_path):
+        window.saving.save_to(target)
+        qtbot.waitUntil(lambda: not window.saving.is_busy, timeout=30_000)
+        assert window.strip.button.isVisible() and "Save a copy" in window.strip.button.text()
+        assert not window.session.has_copy
+    window.saving.save_to(tmp_path / "copy.errormap")
+    qtbot.waitUntil(lambda: window.session.has_copy, timeout=30_000)
+
+
+def test_closing_the_window_asks_for_the_copy_first(
+    opened: Opened, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    window.session.apply(AddCategory(name="The last"))
+    (tmp_path / "work").mkdir()
+    renamed(project.path)
+    window.session.poll()
+    window.close()
+    dialog = window.findChild(LostDialog)
+    assert dialog is not None and window.isVisible()
+    dialog.reject()
+    qtbot.wait(10)
+    assert window.session.is_open
+    window.close()
+    dialog = next(d for d in window.findChildren(LostDialog) if d.isVisible())
+    target = tmp_path / "copy.errormap"
+    to(monkeypatch, target)
+    dialog.save_button.click()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=30_000)
+    assert "The last" in names_in(target)
+
+
+def test_closing_without_a_copy_leaves_the_file_that_took_the_place(opened: Opened, qtbot: Any, tmp_path: Path) -> None:
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    window.session.apply(AddCategory(name="The last"))
+    replaced(project.path)
+    theirs = project.path.read_bytes()
+    window.session.poll()
+    window.close()
+    dialog = window.findChild(LostDialog)
+    assert dialog is not None
+    dialog.leave_button.click()
+    assert not window.isVisible()
+    assert project.path.read_bytes() == theirs
+
+
+def test_a_folder_that_was_renamed_is_named(opened: Opened, tmp_path: Path) -> None:
+    window, _ = opened
+    folder = tmp_path / "work"
+    folder.mkdir()
+    path = folder / "p.errormap"
+    Project.create(path).close()
+    assert window.session.open(path)
+    folder_renamed(path)
+    window.session.poll()
+    assert str(tmp_path / "other" / "p.errormap") in window.strip.text
+    window.session.has_copy = True
+
+
+def test_who_turns_to_another_program_finds_every_step_in_the_file(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    monkeypatch.setattr(checkpointing, "REST_S", 3600)
+    window.session.apply(AddCategory(name="Just now"))
+    monkeypatch.setattr(Window, "isActiveWindow", lambda _: False)
+    QApplication.sendEvent(window, QEvent(QEvent.Type.ActivationChange))
+    names = sorted(c.name for c in project.tree if c.reserved is None)
+    assert until(project.path, names)
+
+
+def test_a_log_that_cannot_be_put_into_the_file_is_told_before_the_window_closes(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    error = checkpointing.in_two_files(sqlite3.OperationalError("disk I/O error"), project.path)
+    monkeypatch.setattr(checkpointing, "bring_in_all", lambda *_: error)
+    window.close()
+    assert window.isVisible()
+    assert "in two files: test.errormap and test.errormap-wal" in window.strip.text
+    window.close()
+    assert not window.isVisible()
