@@ -6,12 +6,12 @@ With data: benchmarks.judge, benchmarks.classification, benchmarks.proposals, be
 import tempfile
 from pathlib import Path
 
-from benchmarks import long_texts, merges, operations, queue_stalls, sizes, stalls, window
+from benchmarks import locked, long_texts, merges, operations, queue_stalls, sizes, stalls, window
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="errormap-bench-") as folder:
-        for benchmark in (operations, sizes, window, stalls, queue_stalls, long_texts):
+        for benchmark in (operations, sizes, window, stalls, locked, queue_stalls, long_texts):
             for text in benchmark.run(Path(folder)):
                 print(text, flush=True)
     merges.main([])
