@@ -45,7 +45,7 @@ class Opening(QObject):
         self._project: Project | None = None
         self._lease: Lease | None = None
         self._problems: list[KnownError] = []
-        self._since = 0.0
+        self._since, self._has_waited = 0.0, False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.retry)
@@ -82,6 +82,7 @@ class Opening(QObject):
         try:
             opened = self._open(path)
         except Locked:
+            self._has_waited = True
             self._timer.start(RETRY_MS)
             self.changed.emit()
             return
@@ -89,9 +90,12 @@ class Opening(QObject):
             self.stop()
             self.failed.emit(error)
             return
+        has_waited = self._has_waited
         self._forget()
         self.changed.emit()
         self._take(opened)
+        if has_waited:
+            self.told.emit(tr("Opened {name}", name=path.name), False)
 
     def problem(self) -> KnownError | None:
         """Why it is not open; None where it does not wait for long."""
@@ -139,4 +143,5 @@ class Opening(QObject):
     def _forget(self) -> None:
         self._timer.stop()
         self._path = self._project = self._lease = None
+        self._has_waited = False
         self._problems = []

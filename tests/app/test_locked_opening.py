@@ -36,6 +36,7 @@ def test_it_opens_once_the_other_program_lets_go(
         holder.let_go()
         qtbot.waitUntil(lambda: session.is_open, timeout=10_000)
     assert session.can_edit and not window.waiting.text
+    assert window.step_strip.text == "Opened locked.errormap"
     project = session.project
     assert project is not None
     assert project.db.execute("SELECT count(*) FROM lease").fetchone() == (1,)
