@@ -24,7 +24,9 @@ from app.files import ask_folder
 from app.plain import Label, TableItem, TreeItem, set_tooltip
 from app.session import Session
 from app.theme import HEADING, SPACE, SUBHEADING, make_primary
+from errormap_core.gold.resting import Since
 from errormap_core.sentences import Sentence, tr, trn
+from errormap_core.taxonomy.edits import Change, MachineChange
 
 Row = tuple[Sentence, Mapping[str, Any] | None]
 
@@ -53,7 +55,7 @@ class GoldPage(QWidget):
         self._session = session
         self._folder: Path | None = None  # of the gold that is shown, None for the sample's
         self._asked: Path | None = None
-        self._is_stale = False
+        self._since = Since()
         self._result: dict[str, Any] = {}
         self._category_ids: list[str | None] = []
         self._title = Label(self)
@@ -98,8 +100,8 @@ class GoldPage(QWidget):
         self._layers.addWidget(self._build())
         session.opened.connect(self._forget)
         session.closed.connect(self._forget)
-        session.changed.connect(lambda _: self._say_stale())
-        session.machine_changed.connect(lambda _: self._say_stale())
+        session.changed.connect(self._on_changed)
+        session.machine_changed.connect(self._on_changed)
         session.theme.changed.connect(self._restyle)
         self._restyle()
         self._forget()
@@ -142,7 +144,8 @@ class GoldPage(QWidget):
             return
         where = [] if folder is None else ["--gold", str(folder)]
         if self._session.start("score", [str(project.path), *where]) is not None:
-            self._asked, self._is_stale = folder, False
+            self._asked = folder
+            self._since.begin()
             self._wait()
 
     def choose_gold(self) -> None:
@@ -171,7 +174,8 @@ class GoldPage(QWidget):
     # What is shown
 
     def _forget(self) -> None:
-        self._result, self._folder, self._is_stale = {}, None, False
+        self._result, self._folder = {}, None
+        self._since.begin()
         project = self._session.project
         if project is None:
             self._empty.say(tr("No project is open."))
@@ -217,12 +221,12 @@ class GoldPage(QWidget):
                     )
                 )
             )
-        if self._is_stale:
+        if self._since.is_changed:
             parts.append(str(tr("The project changed since; compare again.")))
         self._note.setText(" ".join(parts))
 
-    def _say_stale(self) -> None:
-        self._is_stale = True
+    def _on_changed(self, change: Change | MachineChange) -> None:
+        self._since.follow(change)
         if self._result and self.again.isEnabled():
             self._say_what()
 

@@ -26,8 +26,10 @@ from app.session import Session
 from app.tasks.runner import Job
 from app.theme import HEADING, SPACE, make_primary
 from errormap_core.gold.check_report import duration
+from errormap_core.gold.resting import Since
 from errormap_core.project.judge_runs import CURRENT_RUN, JudgeRun, judge_runs
 from errormap_core.sentences import Sentence, tr, trn
+from errormap_core.taxonomy.edits import Change, MachineChange
 from errormap_core.taxonomy.operations import SetChoice
 
 COLUMNS: tuple[tuple[str, Sentence], ...] = (
@@ -67,7 +69,8 @@ class JudgesPage(QWidget):
         super().__init__()
         self._session = session
         self._is_stale = True
-        self._is_old: dict[str, bool] = {}
+        self._since = {kind: Since() for kind in KINDS}
+        self._is_of_others: set[str] = set()  # kinds whose result is not what was asked for last
         self.runs: list[JudgeRun] = []
         self._title = Label(self)
         self.table = self._make_table()
@@ -102,6 +105,8 @@ class JudgesPage(QWidget):
         self._layers.addWidget(self._build())
         session.opened.connect(self._on_opened)
         session.closed.connect(self._on_opened)
+        session.changed.connect(self._follow)
+        session.machine_changed.connect(self._follow)
         session.changed.connect(lambda _: self._on_changed())
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -329,7 +334,8 @@ class JudgesPage(QWidget):
         project = self._session.project
         if project is None or self._session.start(kind, [str(project.path), *arguments]) is None:
             return
-        self._is_old[kind] = False
+        self._since[kind].begin()
+        self._is_of_others.discard(kind)
         self._hints[kind].say(tr("Comparing … The classifier is being loaded; that takes a few seconds."))
         self._layers_of[kind].setCurrentIndex(0)
         self.results.setCurrentIndex(KINDS.index(kind))
@@ -346,7 +352,7 @@ class JudgesPage(QWidget):
         """It came to nothing, and the reason is in the message strip; what was shown before is shown again."""
         if self._views[kind].has_result:
             self._layers_of[kind].setCurrentIndex(1)
-            self._is_old[kind] = True  # it may be of other runs than were asked for
+            self._is_of_others.add(kind)
             self._tell_old()
         else:
             self._say_hint(kind)
@@ -377,16 +383,19 @@ class JudgesPage(QWidget):
 
     def _on_opened(self) -> None:
         self._soon.stop()
-        self._is_old.clear()
+        self._is_of_others.clear()
         self.table.clearSelection()
         for kind in KINDS:
+            self._since[kind].begin()
             self._views[kind].forget()
             self._say_hint(kind)
         self.reload()
 
+    def _follow(self, change: Change | MachineChange) -> None:
+        for since in self._since.values():
+            since.follow(change)
+
     def _on_changed(self) -> None:
-        for kind in KINDS:
-            self._is_old[kind] = True
         self._tell_old()
         self._is_stale = True
         if self.isVisible():
@@ -395,7 +404,8 @@ class JudgesPage(QWidget):
     def _tell_old(self) -> None:
         """Say beside a result that the project changed since it was begun."""
         for place, kind in enumerate(KINDS):
-            is_old = self._is_old.get(kind, False) and self._layers_of[kind].currentIndex() == 1
+            is_changed = self._since[kind].is_changed or kind in self._is_of_others
+            is_old = is_changed and self._layers_of[kind].currentIndex() == 1
             set_tab_tooltip(self.results, place, tr("The project changed since; do it again.") if is_old else "")
             self.results.setTabText(place, f"{TITLES[kind]} {tr('(from before)')}" if is_old else str(TITLES[kind]))
 

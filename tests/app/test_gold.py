@@ -6,7 +6,9 @@ from typing import Any
 
 from app.gold.page import GoldPage
 from app.window import Window
-from errormap_core.taxonomy.operations import AddCategory, RenameCategory
+from errormap_core.project.store import Project
+from errormap_core.taxonomy.operations import AddCategory, AnnotateRecord, DescribeCategory, RenameCategory
+from tests.core.building import add_analyses, add_proposals
 
 Opened = tuple[Window, list[str]]
 
@@ -104,14 +106,39 @@ def test_a_category_that_is_gone_since_is_not_selected(opened: Opened) -> None:
 def test_a_change_makes_it_stale(opened: Opened) -> None:
     window, _ = opened
     window.review.accept_all()
-    window.gold._is_stale = False  # as when a comparison is started
+    window.gold._since.begin()  # as when a comparison is started
     window.gold.show_result(result_for(window))
     assert "changed since" not in window.gold._note.text()
     window.session.apply(AddCategory(name="New", parent_id=None))
-    assert "changed since" in window.gold._note.text()
+    assert "changed since" not in window.gold._note.text()  # nothing is in it
     category = next(c.id for c in window.session.project.tree if c.name == "New")  # type: ignore[union-attr]
     window.session.apply(RenameCategory(category_id=category, name="Newer"))
     assert window.gold._note.text().count("changed since") == 1
+    window.session.undo()
+    assert "changed since" not in window.gold._note.text()  # it is as it was
+
+
+def test_what_no_figure_rests_on_makes_it_not_stale(opened: Opened) -> None:
+    """The queue's questions, a note, a description and a beat of the lease: before, each of them did."""
+    window, ids = opened
+    project = window.session.project
+    assert project is not None
+    window.review.accept_all()
+    window.gold._since.begin()
+    window.gold.show_result(result_for(window))
+    window.session.apply(AnnotateRecord(record_id=ids[0], text="Seen."))
+    category = next(c.id for c in project.tree if c.reserved is None)
+    window.session.apply(DescribeCategory(category_id=category, description="Another."))
+    with Project.open(project.path) as other:  # as the queue's process does after each step
+        add_proposals(other, [{"name": "Asked", "records": ids[:1]}], run="queue")
+    window.session.poll()
+    assert window.session._lease is not None
+    window.session._lease.beat()
+    assert "changed since" not in window.gold._note.text()
+    with Project.open(project.path) as other:
+        add_analyses(other, {ids[0]: "Anew"}, run="another judge")
+    window.session.poll()
+    assert "changed since" in window.gold._note.text()
 
 
 def test_the_real_job_with_gold_of_other_records_tells_why(opened: Opened, qtbot: Any) -> None:
@@ -178,8 +205,11 @@ def test_a_step_during_a_comparison_makes_it_stale_from_the_start(opened: Opened
     window, _ = opened
     window.review.accept_all()
     window.gold.show_result(result_for(window))
-    window.gold._is_stale = False
+    window.gold._since.begin()
     window.gold._wait()
-    window.session.apply(AddCategory(name="Meanwhile", parent_id=None))
+    project = window.session.project
+    assert project is not None
+    category = next(c.id for c in project.tree if c.reserved is None)
+    window.session.apply(RenameCategory(category_id=category, name="Meanwhile"))
     window.gold.show_result(result_for(window))
     assert "changed since" in window.gold._note.text()

@@ -10,8 +10,9 @@ from app.judges.page import COLUMNS, JudgesPage
 from app.judging.dialog import JudgeDialog
 from app.window import Window
 from errormap_core.project.judge_runs import CURRENT_RUN, judge_runs
+from errormap_core.project.schema import OTHER_ID
 from errormap_core.project.store import Project
-from errormap_core.taxonomy.operations import AddCategory
+from errormap_core.taxonomy.operations import AddCategory, AssignFailures
 from tests.core.building import add_analyses
 from tests.core.project.test_judge_runs import judge
 
@@ -211,15 +212,19 @@ def test_a_stopped_check_leaves_what_was_shown(page: JudgesPage, opened: Opened,
 
 
 def test_a_change_makes_a_result_old(page: JudgesPage, opened: Opened) -> None:
-    window, _ = opened
+    window, ids = opened
     page.check_view.show_result({"keys": [], "problems": [], "is_stopped": False}, {})
     page._layers_of["check-judge"].setCurrentIndex(1)
     page._tell_old()
-    page._is_old["check-judge"] = False
+    page._since["check-judge"].begin()
     page._tell_old()
     assert page.results.tabText(0) == "Check"
     window.session.apply(AddCategory(name="New", parent_id=None))
+    assert page.results.tabText(0) == "Check"  # nothing that was compared
+    window.session.apply(AssignFailures(record_ids=(ids[0],), category_id=OTHER_ID))
     assert "from before" in page.results.tabText(0)
+    window.session.undo()
+    assert page.results.tabText(0) == "Check"
 
 
 def test_what_another_process_judges_appears(page: JudgesPage, opened: Opened, qtbot: Any) -> None:
