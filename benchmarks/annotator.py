@@ -46,12 +46,23 @@ def accuracy(labels: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How things stand after so many decisions: `right` as the annotator reads categories, `said` what the queue says."""
+    """How things stand after so many decisions: `right` as the annotator reads categories.
+
+    `first` is the share of the failures that are not placed whose first suggestion the annotator would choose; `low` and `high`
+    what the queue says of it, None before it says anything.
+    """
 
     decisions: int
     accuracy: float
     right: float
-    said: float
+    first: float
+    low: float | None
+    high: float | None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether what is said holds; None where nothing is said."""
+        return None if self.low is None or self.high is None else self.low <= self.first <= self.high
 
 
 @dataclass
@@ -82,6 +93,7 @@ class Annotator:
         self._placed: dict[int, Key] = {}
         self._merged: dict[Key, Key] = {}
         self._answers: list[Answer] = []
+        self._order = [int(row) for row in np.random.default_rng(self.seed + 2).permutation(len(self.truth))]
         self._mark(self._list())
         for mark in marks:
             while self.decisions < mark:
@@ -96,7 +108,7 @@ class Annotator:
         return self.marks
 
     def _list(self) -> Worklist:
-        return worklist(self._teacher, self._lessons(), self._answers)
+        return worklist(self._teacher, self._lessons(), self._answers, order=self._order if self.ordered else ())
 
     def _lessons(self) -> Lessons:
         groups = [(self._now(f"proposed {n}"), rows) for n, rows in enumerate(self.leaves)]
@@ -116,8 +128,8 @@ class Annotator:
         ranked = [self._now(key) for key, _ in listed.prediction.ranked(row, len(listed.prediction.keys))]
         ranked = list(dict.fromkeys([*ranked, *(key for key in self._known if self._now(key) == key)]))
         same = [key for key in ranked if key in self._known and self._meaning[key] == label]
-        margin, best = float(listed.prediction.margin[row]), listed.prediction.ranked(row, 1)[0][0]
-        self._answers.append(Answer(margin, bool(same) and ranked[0] in same, best))
+        drawn = {place.row for place in listed.places if place.is_drawn}
+        self._answers.append(Answer(bool(same) and ranked[0] in same, row in drawn))
         self.decisions += 1
         if not same:
             self.n_new += 1
@@ -141,8 +153,13 @@ class Annotator:
         meaning = np.array([self._meaning[key] for key in prediction.keys])
         labels = np.unique(prediction.best, return_inverse=True)[1].astype(np.int64)
         right = float((meaning[prediction.best] == self.truth).mean())
+        known = np.array([key in self._known for key in prediction.keys])
+        left = np.setdiff1d(np.arange(len(self.truth)), list(self._placed))
+        best = prediction.best[left]
+        first = float(((meaning[best] == self.truth[left]) & known[best]).mean()) if len(left) else 1.0
+        sure = listed.certainty
         self.marks.append(
-            Mark(self.decisions, accuracy(labels, self.truth), right, listed.certainty.right / len(self.truth))
+            Mark(self.decisions, accuracy(labels, self.truth), right, first, low=sure.low, high=sure.high)
         )
 
 

@@ -118,24 +118,20 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
         result[name] = [
             [marks_at[0].decisions, _mean([m.accuracy for m in marks_at])] for marks_at in zip(*marked, strict=True)
         ]
-    result["calibration"] = {
+    result["certainty"] = {
         name: [
-            [
-                at[0].decisions,
-                _mean([m.said for m in at]),
-                _mean([m.right for m in at]),
-                _mean([m.accuracy for m in at]),
-            ]
+            {"decisions": at[0].decisions, "first_right": _mean([m.first for m in at]),
+             "said": [[m.low, m.high] for m in at], "holds": [m.holds for m in at]}
             for at in zip(*marked, strict=True)
         ]
         for name, marked in runs.items()
-    }
-    result["calibration_worst"] = max(
-        abs(said - right) for rows in result["calibration"].values() for _, said, right, _ in rows
-    )
+    }  # fmt: skip
+    said = [m.holds for marked in runs.values() for marks_of in marked for m in marks_of if m.holds is not None]
+    result["certainty_holds"] = _mean(said) if said else None
     result["cpu_s"] = round(time.process_time() - began, 1)
-    worst = 100 * result["calibration_worst"]
-    print(f"said right against right: at most {worst:.1f} points apart; {result['cpu_s']:.0f} s of processor time")
+    print(
+        f"the interval holds the true share in {sum(said)} of {len(said)} marks; {result['cpu_s']:.0f} s of processor time"
+    )
     return result
 
 

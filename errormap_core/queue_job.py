@@ -1,15 +1,14 @@
 """The job that keeps the queue's next questions: once, or for as long as a window is open."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from errormap_core.jobs import Outcome
 from errormap_core.project.lease import project_lease
 from errormap_core.project.store import Project
-from errormap_core.proposals.certainty import FEWEST_ANSWERS
+from errormap_core.proposals.certainty import certainty_explained, certainty_sentence
 from errormap_core.reporting import Reporter
-from errormap_core.sentences import Sentence, tr, trn
+from errormap_core.sentences import tr
 from errormap_core.settings import UserSettings
 from errormap_core.taxonomy.edits import Change
 
@@ -54,21 +53,6 @@ def queue_job(
     for question in result["questions"]:
         reporter.say(f"{question['id']}  {question['why']}")
     if (sure := result["certainty"]) is not None:
-        reporter.say(sentence(sure))
+        reporter.say(tr("{said}.", said=certainty_sentence(sure)))
+        reporter.say(certainty_explained(sure))
     return Outcome(result, stopped=False)
-
-
-def sentence(certainty: Mapping[str, Any]) -> Sentence:
-    """'Of 2,459 failures about 2,140 are in the right place (2,080 to 2,190); 40 more decisions would bring about 2,230.'"""
-    values = {key: value for key, value in certainty.items() if key != "n"}
-    said = trn(
-        "Of {n:,} failure about {right:,.0f} is in the right place ({low:,.0f} to {high:,.0f}); "
-        "{more:,} more decisions would bring about {after:,.0f}.",
-        "Of {n:,} failures about {right:,.0f} are in the right place ({low:,.0f} to {high:,.0f}); "
-        "{more:,} more decisions would bring about {after:,.0f}.",
-        certainty["n"],
-        **values,
-    )
-    if certainty["n_answers"] >= FEWEST_ANSWERS:
-        return said
-    return tr("{said} This is a guess until {n:,} questions are answered.", said=said, n=FEWEST_ANSWERS)

@@ -77,7 +77,7 @@ class Deck:
         kept = [row for row in self._rows.values() if (row.state == "done" or row.id == keep) and row.id not in rows]
         self._rows, self._waiting = dict(rows), None
         if kept:
-            by_worth = sorted([*rows.values(), *kept], key=lambda row: -row.worth)
+            by_worth = sorted([*rows.values(), *kept], key=lambda row: -row.rank)
             self._rows = {row.id: row for row in by_worth}
 
     def decide(self, edits: Iterable[AnyEdit]) -> list[str]:

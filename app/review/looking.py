@@ -5,7 +5,6 @@ from typing import Any
 from errormap_core.errors import KnownError
 from errormap_core.project.pending import ProposalProgress
 from errormap_core.project.previewing import AnswerPreview, preview_answer, preview_on
-from errormap_core.proposals.certainty import FEWEST_ANSWERS
 from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.draft import Effect
 from errormap_core.taxonomy.operations import DecideProposals, Operation
@@ -38,21 +37,3 @@ def progress_sentence(progress: ProposalProgress) -> Sentence:
     if total.flagged:
         said = tr("{said} · {k:,} flagged", said=said, k=total.flagged)
     return said
-
-
-def certainty_sentence(sure: dict[str, Any]) -> Sentence:
-    """How many failures are in the right place, and what more decisions would bring."""
-    said = tr("About {right:,.0f} of {n:,} failures are in the right place", **sure)
-    if round(sure["after"]) > round(sure["right"]):
-        said = tr("{said}; {more:,} more decisions would bring about {after:,.0f}", said=said, **sure)
-    if sure.get("n_answers", FEWEST_ANSWERS) < FEWEST_ANSWERS:
-        said = tr("{said} (a guess until {k:,} questions are answered)", said=said, k=FEWEST_ANSWERS)
-    return said
-
-
-def certainty_tip(sure: dict[str, Any]) -> Sentence:
-    return tr(
-        "Between {low:,.0f} and {high:,.0f} of {n:,}, by what the answers so far were like. It counts every analysed failure, "
-        "placed by people, along with a group, or only predicted.",
-        **sure,
-    )

@@ -5,9 +5,10 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app.plain import Label, set_tooltip
 from app.queue_reading import Reading
 from app.review.filters import FilterRow
-from app.review.looking import certainty_sentence, certainty_tip, progress_sentence
+from app.review.looking import progress_sentence
 from app.review.parts import Clipped, Text
 from app.session import Session
+from errormap_core.proposals.certainty import certainty_explained, certainty_sentence
 from errormap_core.sentences import Sentence, tr
 
 
@@ -41,7 +42,7 @@ class QueueTop(QWidget):
         self.progress.setText(str(progress_sentence(reading.progress)))
         sure = reading.certainty
         self.sure.say("" if sure is None else certainty_sentence(sure))
-        set_tooltip(self.sure, "" if sure is None else f"{certainty_sentence(sure)}\n{certainty_tip(sure)}")
+        set_tooltip(self.sure, "" if sure is None else f"{certainty_sentence(sure)}\n{certainty_explained(sure)}")
 
     def say_questions(self, said: Sentence | None) -> None:
         self.note.say(said or "")

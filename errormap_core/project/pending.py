@@ -63,6 +63,11 @@ class ProposalRow:
     arguments: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def rank(self) -> float:
+        """What lists are ordered by: its worth, unless whoever proposed it gave it another place."""
+        return float(self.evidence.get("rank", self.worth))
+
+    @property
     def is_placing(self) -> bool:
         """Whether its failures go into a category that is there."""
         return self.kind == "assign"
@@ -211,7 +216,7 @@ def _of_any_run(states: Iterable[State]) -> list[State]:
 
 
 def _by_worth(rows: Iterable[ProposalRow]) -> list[ProposalRow]:
-    return sorted(rows, key=lambda row: -row.worth)  # stable: the order of the runs stays within equal worth
+    return sorted(rows, key=lambda row: -row.rank)  # stable: the order of the runs stays within equal worth
 
 
 def _progress(db: Database, rows: Iterable[ProposalRow]) -> ProposalProgress:

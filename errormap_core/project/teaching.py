@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from errormap_core.ids import now
 from errormap_core.project.proposing import DECIDED, NewProposal, ever_decided, latest_propose_run, save_proposals
 from errormap_core.project.runs import LATEST_FIRST, end_run, start_run
-from errormap_core.sentences import Sentence, trn
+from errormap_core.sentences import Sentence, tr, trn
 
 RUN_NAME = "Questions of the queue"
 
@@ -53,11 +53,13 @@ class ProposedGroup:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredQuestion:
-    """A question that was answered: its candidates, and the category that the failure went into."""
+    """A question that was answered: its candidates, and the category that the failure went into. `is_drawn`: the failure was
+    drawn at random."""
 
     record_id: str
     candidates: tuple[Mapping[str, Any], ...]
     category_id: str
+    is_drawn: bool
 
 
 def analysed_failures(db: Database) -> list[Analysed]:
@@ -127,14 +129,15 @@ def proposed_groups(db: Database) -> list[ProposedGroup]:
 
 
 def answered_questions(db: Database) -> list[AnsweredQuestion]:
-    """Questions that were answered, in the order of their answers."""
+    """Questions that were answered one by one, in the order of their answers."""
     sql = f"""SELECT p.arguments, d.category_id FROM decision d JOIN proposal p ON p.id = d.proposal_id
-        WHERE p.kind = 'place' AND d.verdict IN ('accept', 'edit') AND d.category_id IS NOT NULL
+        WHERE p.kind = 'place' AND d.verdict IN ('accept', 'edit') AND d.category_id IS NOT NULL AND d.is_bulk = 0
             AND json_array_length(p.arguments, '$.candidates') > 0 ORDER BY {DECIDED}, d.decided_at, d.proposal_id"""
     found = []
     for text, category_id in db.execute(sql):
         arguments = json.loads(text)
-        found.append(AnsweredQuestion(arguments["record_id"], tuple(arguments["candidates"]), category_id))
+        drawn = bool(arguments.get("is_drawn"))
+        found.append(AnsweredQuestion(arguments["record_id"], tuple(arguments["candidates"]), category_id, drawn))
     return found
 
 
@@ -161,15 +164,22 @@ def save_questions(db: Database, parameters: Mapping[str, Any], questions: Seque
 
 
 def queue_certainty(db: Database) -> dict[str, Any] | None:
-    """How sure the queue said that it has become, last; None before it said anything."""
+    """How sure the queue said that it has become, last (proposals/certainty.py); None before it said anything."""
     sql = f"""SELECT r.result FROM run r JOIN source s ON s.id = r.id WHERE r.kind = 'propose'
         AND json_extract(r.parameters, '$.task') = 'queue' AND r.result IS NOT NULL {LATEST_FIRST} LIMIT 1"""
     row = db.execute(sql).fetchone()
-    return None if row is None else json.loads(row[0]).get("certainty")
+    said: dict[str, Any] | None = None if row is None else json.loads(row[0]).get("certainty")
+    return said if said is not None and "n_drawn" in said else None  # older versions said something else
 
 
-def why_placed(name: str, share: float, n_taught: int) -> Sentence:
+def why_placed(name: str, share: float, n_taught: int, *, is_drawn: bool = False) -> Sentence:
     """The sentence why a failure is asked about."""
+    if is_drawn:
+        return tr(
+            "Drawn at random, to see how often the first suggestion is right. Likeliest in “{name}” ({share:.0%}).",
+            name=name,
+            share=share,
+        )
     return trn(
         "Likeliest in “{name}” ({share:.0%}); the answer tells about {n:,} other.",
         "Likeliest in “{name}” ({share:.0%}); the answer tells about {n:,} others.",

@@ -56,6 +56,7 @@ class Queue:
         self.cancelled = cancelled
         self._failures: list[teaching.Analysed] = []
         self._row: dict[str, int] = {}
+        self._order: list[int] = []  # rows as they are drawn at random
         self._teacher: Teacher | None = None
 
     def refresh(self, *, n: int = AHEAD) -> Generator[Progress, None, dict[str, Any]]:
@@ -83,9 +84,16 @@ class Queue:
         self._stop_if_asked()
         with threadpool_limits(limits=1):
             listed = worklist(
-                self._teacher, taught.lessons, taught.answers, n=n, without=taught.deferred, settled=taught.settled
+                self._teacher,
+                taught.lessons,
+                taught.answers,
+                n=n,
+                without=taught.deferred,
+                settled=taught.settled,
+                order=self._order,
             )
-        questions = [self._question(place, names) for place in listed.places]
+        ranks = _ranks(listed.places)
+        questions = [self._question(place, names, rank) for place, rank in zip(listed.places, ranks, strict=True)]
         certainty = self._certainty(listed)
         with self.project.writing() as db:
             teaching.save_questions(db, {"encoder": self.encoder.name}, questions, {"certainty": certainty})
@@ -125,6 +133,7 @@ class Queue:
         self._stop_if_asked()
         self._failures, self._teacher = [], None
         self._row = {failure.record_id: row for row, failure in enumerate(failures)}
+        self._order = [self._row[key] for key in sorted(self._row, key=lambda i: content_id("drawn", i))]
         if failures:
             vectors = vectors_of_words(words, self._kept)
             self._stop_if_asked()
@@ -168,11 +177,8 @@ class Queue:
         )
         answers = []
         for answered in teaching.answered_questions(db):
-            first, second = ([c["probability"] for c in answered.candidates] + [0.0, 0.0])[:2]
-            best = dict(answered.candidates[0])
-            predicted = key_of(best) or best.get("proposal_id")
-            right = predicted == tree.resolve(answered.category_id).id
-            answers.append(Answer(first - second, right, predicted))
+            right = key_of(dict(answered.candidates[0])) == tree.resolve(answered.category_id).id
+            answers.append(Answer(right, answered.is_drawn))
         return _Taught(
             lessons,
             answers,
@@ -216,22 +222,23 @@ class Queue:
         vectors = vectors_of_words(list(kept.values()), self._kept)
         return dict(zip(kept, vectors, strict=True))
 
-    def _question(self, place: Place, names: dict[str, str]) -> NewProposal:
+    def _question(self, place: Place, names: dict[str, str], rank: float) -> NewProposal:
         record_id = self._failures[place.row].record_id
         candidates: list[dict[str, Any]] = []
         for key, probability in place.candidates:
             kind = "category_id" if self.project.tree.get(str(key)) is not None else "proposal_id"
             candidates.append({kind: key, "name": names.get(str(key), ""), "probability": round(probability, 4)})
-        worth = round(GAIN_TO_WORTH * place.n_taught * (1 - place.margin), 2)
         best = candidates[0]
-        why = teaching.why_placed(best["name"], best["probability"], place.n_taught)
+        why = teaching.why_placed(best["name"], best["probability"], place.n_taught, is_drawn=place.is_drawn)
+        drawn = {"is_drawn": True} if place.is_drawn else {}
         return NewProposal(
             id=content_id("proposal", "place", record_id),
             kind="place",
-            arguments={"record_id": record_id, "candidates": candidates, "name": best["name"]},
+            arguments={"record_id": record_id, "candidates": candidates, "name": best["name"], **drawn},
             evidence={
                 "why": why.to_json(),
-                "worth": worth,
+                "worth": _worth(place),
+                "rank": rank,
                 "n_taught": place.n_taught,
                 "margin": round(place.margin, 4),
             },
@@ -242,6 +249,22 @@ class Queue:
 
     def _certainty(self, listed: Worklist) -> dict[str, Any]:
         return {
-            key: round(value, 1) if isinstance(value, float) else value
+            key: round(value, 4) if isinstance(value, float) else value
             for key, value in asdict(listed.certainty).items()
         }
+
+
+def _worth(place: Place) -> float:
+    """How many failures end in a better place, about; of one that was drawn and teaches nothing, it alone does."""
+    if place.is_drawn and not place.n_taught:
+        return round(1 - place.margin, 2)
+    return round(GAIN_TO_WORTH * place.n_taught * (1 - place.margin), 2)
+
+
+def _ranks(places: Sequence[Place]) -> list[float]:
+    """What questions are listed by: their worth; a drawn one comes first, or right behind the question that it follows."""
+    ranks = [_worth(place) for place in places]
+    for at, place in enumerate(places):
+        if place.is_drawn:
+            ranks[at] = round(ranks[at - 1] - 0.01 if at else max(ranks) + 0.01, 4)
+    return ranks

@@ -223,12 +223,6 @@ class Teacher:
             nearest = np.maximum(nearest, self._near[place])
         return found
 
-    def unread(self, lessons: Lessons) -> frozenset[Key]:
-        """Proposed groups that nothing was placed in, where nearly everything is placed elsewhere: nobody reads them, so what
-        is named anew may well mean what they do."""
-        placed = {int(self._point_of[row]): key for row, key in lessons.placed.items()}
-        return _unread(placed.values(), [key for key, _ in lessons.groups])
-
     def _taught(self, lessons: Lessons) -> _Taught:
         """About points, and without groups whose failures were placed elsewhere, where that is how nearly all were placed.
 

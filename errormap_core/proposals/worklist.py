@@ -1,9 +1,9 @@
 """What the queue asks next of single failures, and how sure it has become: the same for a project and for a benchmark."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from errormap_core.proposals.certainty import Certainty, certainty
+from errormap_core.proposals.certainty import Certainty, certainty, next_drawn_at
 from errormap_core.proposals.teaching import Key, Lessons, Prediction, Teacher
 
 MOST_CANDIDATES = 9
@@ -15,21 +15,22 @@ AHEAD = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answered question: the margin of the prediction before it, whether that was right, and what was predicted."""
+    """An answered question: whether the prediction before it was right, and whether its failure was drawn at random."""
 
-    margin: float
     was_right: bool
-    predicted: Key | None = None
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """'Where does this failure belong?': a row, the likeliest keys with their probabilities, how many others it tells of."""
+    """'Where does this failure belong?': a row, the likeliest keys with their probabilities, how many others it tells of.
+    `is_drawn`: asked because it was drawn at random, not for what it teaches."""
 
     row: int
     candidates: tuple[tuple[Key, float], ...]
     margin: float
     n_taught: int
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +50,40 @@ def worklist(
     n: int = AHEAD,
     without: Collection[int] = (),
     settled: Collection[int] = (),
+    order: Iterable[int] = (),
 ) -> Worklist:
     """The n failures that are best asked about next. `without`: rows that are not to be asked about, as skipped ones.
-    `settled`: rows that a person put where nothing is learned of them; they are right.
+    `settled`: rows that a person put where nothing is learned of them. `order`: rows as they are drawn, one for every few that
+    are chosen (certainty.py says why); a chance order that depends on nothing else.
 
     Raises ValueError where there is no category, proposed or not.
     """
     prediction = teacher.predict(lessons)
+    decided = {*lessons.placed, *settled}
+    asked = [
+        (question.row, question.n_taught) for question in teacher.questions(lessons, prediction, n, without=without)
+    ]
+    drawn = [answer.was_right for answer in answers if answer.is_drawn]
+    place = next_drawn_at(len(answers), len(drawn))
+    drawn_row = None
+    if place <= len(asked) and place < n:
+        before = {row for row, _ in asked[:place]}
+        left_out = {*decided, *without, *before}
+        drawn_row = next((row for row in order if row not in left_out), None)
+    if drawn_row is not None:
+        taught = dict(asked).get(drawn_row, 0)
+        asked = [each for each in asked if each[0] != drawn_row]
+        asked.insert(place, (drawn_row, taught))
     places = tuple(
         Place(
-            question.row,
-            tuple(prediction.ranked(question.row, MOST_CANDIDATES)),
-            float(prediction.margin[question.row]),
-            question.n_taught,
+            row,
+            tuple(prediction.ranked(row, MOST_CANDIDATES)),
+            float(prediction.margin[row]),
+            n_taught,
+            is_drawn=row == drawn_row,
         )
-        for question in teacher.questions(lessons, prediction, n, without=without)
+        for row, n_taught in asked[:n]
     )
-    decided = {*lessons.placed, *settled}
-    undecided = [row for row in range(teacher.n) if row not in decided]
-    unread = teacher.unread(lessons)
-    telling = [answer for answer in answers if answer.was_right or answer.predicted not in unread]
-    sure = certainty(
-        [answer.margin for answer in telling],
-        [answer.was_right for answer in telling],
-        prediction.margin[undecided],
-        n_decided=len(decided),
-        n_categories=len(prediction.keys),
-    )
+    n_open = sum(row not in decided for row in range(teacher.n))
+    sure = certainty([answer.was_right for answer in answers], drawn, n=teacher.n, n_open=n_open)
     return Worklist(places, prediction, sure)

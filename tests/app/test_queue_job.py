@@ -23,8 +23,10 @@ def test_it_stands_by_quietly_and_ends_with_the_project(window: Window, qtbot: A
     assert "Looking for the failures" in page.top.note.text()
     assert not page.top.note.isHidden()
     qtbot.waitUntil(lambda: bool(page.top.sure.text()), timeout=60_000)
-    assert "failures are in the right place" in page.top.sure.text()
-    assert page.top.sure.toolTip().splitlines()[1].startswith("Between ")
+    assert (
+        page.top.sure.text() == "How often the first suggestion is right is not known yet: 20 more answers are needed"
+    )
+    assert page.top.sure.toolTip().splitlines()[1].startswith("Right means: ")
     assert page.top.note.isHidden()
     assert tasks.running() == [] and started == [] and window.task_strip.isHidden()
     assert not window.actions_by_id["judge.stop"].isEnabled()

@@ -166,7 +166,7 @@ def test_a_crowded_other_is_cleaned_by_keyboard_alone(window: Window, qtbot: Any
     qtbot.waitUntil(lambda: any(row.kind == "place" for row in page.deck.waiting()), timeout=120_000)
     assert window.session.tasks.running() == [], "choosing questions is no work that one waits for"
     assert window.task_strip.isHidden()
-    assert "failures are in the right place" in page.top.sure.text()
+    assert "first suggestion" in page.top.sure.text()
     qtbot.waitUntil(lambda: page.chosen_kind == "place", timeout=5000)
     n_unplaced = queries.totals(project.db).n_unplaced
     print(f"{n_unplaced} are not placed, {curator.n_keys} keys so far")

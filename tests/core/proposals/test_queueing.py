@@ -52,7 +52,7 @@ def test_it_asks_where_the_proposed_categories_tell_least(project: Project, enco
         assert question["why"]
     sure = asked["certainty"]
     assert sure["n"] == len(teaching.analysed_failures(project.db))
-    assert 0 <= sure["low"] <= sure["right"] <= sure["high"] <= sure["n"]
+    assert (sure["n_open"], sure["n_missing"], sure["low"], sure["high"]) == (sure["n"], 20, None, None)
     assert check(project, replay=True) == []
 
 
@@ -194,7 +194,7 @@ def test_what_a_person_puts_into_other_is_right_there_and_not_asked_about(
     project.apply(AssignFailures(record_ids=ids, category_id=OTHER_ID), actor=actor)
     found = driven(Queue(project, encoder).refresh())
     assert found["questions"] == []
-    assert found["certainty"]["right"] == found["certainty"]["n"] == len(ids)
+    assert (found["certainty"]["n"], found["certainty"]["n_open"], found["certainty"]["low"]) == (len(ids), 0, None)
 
 
 def test_what_stands_below_a_rejected_proposal_is_no_answer(project: Project, encoder: SentenceEncoder) -> None:
@@ -207,3 +207,33 @@ def test_what_stands_below_a_rejected_proposal_is_no_answer(project: Project, en
     named = {c.get("proposal_id") for q in found["questions"] for c in q["candidates"]}
     assert named and not named & gone
     assert not {group.proposal_id for group in teaching.proposed_groups(project.db)} & gone
+
+
+def test_the_fifth_question_is_drawn_at_random_and_says_so(project: Project, encoder: SentenceEncoder) -> None:
+    """It stands first in its turn until it is answered; answers that were given in bulk tell nothing of suggestions."""
+    queue, actor = Queue(project, encoder), actor_of(project)
+    driven(queue.refresh())
+    for _ in range(4):
+        first = proposal_list(project.db, kinds=["place"])[0]
+        assert "is_drawn" not in first.arguments
+        project.apply(DecideProposals(rulings=(Ruling(proposal_id=first.id, verdict="accept"),)), actor=actor)
+        found = driven(queue.refresh())
+    assert found["certainty"]["n_answers"] == 4
+    for _ in range(2):
+        drawn = proposal_list(project.db, kinds=["place"])[0]
+        assert drawn.arguments["is_drawn"] is True
+        assert str(drawn.why).startswith("Drawn at random, to see how often the first suggestion is right.")
+        driven(queue.refresh())
+    others = [row for row in proposal_list(project.db, kinds=["place"]) if row.id != drawn.id]
+    bulk = tuple(Ruling(proposal_id=row.id, verdict="accept") for row in others[:2])
+    project.apply(DecideProposals(rulings=bulk, is_bulk=True), actor=actor)
+    project.apply(DecideProposals(rulings=(Ruling(proposal_id=drawn.id, verdict="accept"),)), actor=actor)
+    sure = driven(queue.refresh())["certainty"]
+    assert (sure["n_answers"], sure["n_drawn"], sure["n_drawn_right"], sure["n_missing"]) == (5, 1, 1, 15)
+    assert "is_drawn" not in proposal_list(project.db, kinds=["place"])[0].arguments
+    assert teaching.queue_certainty(project.db) == sure
+    with project.writing() as db:  # as a version left it that said how many are in the right place
+        db.execute(
+            """UPDATE run SET result = '{"certainty": {"n": 13, "right": 13.0, "n_answers": 13}}' WHERE kind = 'propose'"""
+        )
+    assert teaching.queue_certainty(project.db) is None

@@ -1,5 +1,7 @@
 """What placements teach, on points in separate islands and on points of any kind."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from errormap_core.embedding.encoder import unit_rows
-from errormap_core.proposals.certainty import certainty, fit
+from errormap_core.proposals.certainty import FEWEST_DRAWN, certainty, certainty_explained, certainty_sentence
 from errormap_core.proposals.partition import partition
 from errormap_core.proposals.splitting import neighbour_graphs
 from errormap_core.proposals.teaching import Lessons, Teacher
@@ -67,21 +69,6 @@ def test_names_that_nobody_read_lose_their_say() -> None:
     found = Teacher(vectors, n_groups=12).predict(Lessons(placed=placed, groups=groups))
     assert set(found.keys) == {"proposed 11", *(f"mine {n}" for n in range(11))}
     assert [found.keys[best] for best in found.best[truth == 3]] == ["mine 3"] * 20
-
-
-def test_a_new_name_for_a_group_that_nobody_reads_does_not_say_that_the_prediction_was_wrong() -> None:
-    vectors, truth = islands([20] * 12)
-    groups = [(f"proposed {island}", np.flatnonzero(truth == island)) for island in range(12)]
-    placed = {int(rows[0]): f"mine {n}" for n, (_, rows) in enumerate(groups[:11])}
-    teacher = Teacher(vectors, n_groups=12)
-    unread = [Answer(0.9, False, f"proposed {n}") for n in range(11)]
-    elsewhere = [Answer(0.9, False, f"mine {n}") for n in range(11)]
-    unnamed = Lessons(placed=placed, groups=groups)
-    nothing = worklist(teacher, unnamed, []).certainty
-    assert worklist(teacher, unnamed, unread).certainty == nothing
-    assert worklist(teacher, unnamed, elsewhere).certainty.right < nothing.right
-    read = Lessons(placed={row: key.replace("mine", "proposed") for row, key in placed.items()}, groups=groups)
-    assert worklist(teacher, read, unread).certainty.right < worklist(teacher, read, []).certainty.right
 
 
 def test_what_is_said_of_one_holds_for_all_that_say_the_same() -> None:
@@ -151,7 +138,7 @@ def test_any_lessons_about_any_points(n: int, kinds: int, n_placed: int, same: b
     rows = np.arange(n)
     groups = [(f"g{kind}", rows[kind::kinds]) for kind in range(kinds) if len(rows[kind::kinds])]
     placed = {int(row): f"g{rng.integers(kinds + 1)}" for row in rng.choice(n, min(n, n_placed), replace=False)}
-    listed = worklist(teacher, Lessons(placed=placed, groups=groups), [Answer(0.3, True)] * n_placed)
+    listed = worklist(teacher, Lessons(placed=placed, groups=groups), [Answer(True, True)] * n_placed)
     assert np.isfinite(listed.prediction.probability).all()
     assert listed.prediction.probability.sum(axis=1) == pytest.approx(1, abs=1e-3)
     assert all(listed.prediction.keys[listed.prediction.best[row]] == key for row, key in placed.items())
@@ -159,8 +146,10 @@ def test_any_lessons_about_any_points(n: int, kinds: int, n_placed: int, same: b
         assert len({place.row for place in listed.places}) == min(5, n - len(placed))
     else:
         assert len(listed.places) == (0 if placed else 1)
-    assert len(placed) - 1e-6 <= listed.certainty.low <= listed.certainty.right <= listed.certainty.high <= n + 1e-6
-    assert listed.certainty.right <= listed.certainty.after <= n
+    sure = listed.certainty
+    assert (sure.n, sure.n_open, sure.n_answers) == (n, n - len(placed), n_placed)
+    assert (sure.low is None) == (sure.high is None) == (n_placed < 20)
+    assert sure.low is None or sure.high is None or 0 <= sure.low <= sure.high <= 1
 
 
 def test_no_category_at_all_is_an_error_of_the_caller() -> None:
@@ -168,20 +157,53 @@ def test_no_category_at_all_is_an_error_of_the_caller() -> None:
         Teacher(islands([5])[0], n_groups=1).predict(Lessons(placed={}))
 
 
-def test_certainty_grows_with_margins_and_with_right_answers() -> None:
-    undecided = np.full(1000, 0.4)
+def test_nothing_is_said_before_enough_answers_and_then_only_of_what_was_drawn() -> None:
+    few = certainty([True] * 13, [True] * 2, n=100, n_open=87)
+    assert (few.n_missing, few.low, few.high) == (7, None, None)
+    assert str(certainty_sentence(asdict(few))) == (
+        "How often the first suggestion is right is not known yet: 7 more answers are needed"
+    )
+    undrawn = certainty([True] * 40, [], n=100, n_open=60)  # answered before any was drawn
+    assert (undrawn.n_missing, undrawn.low) == (FEWEST_DRAWN, None)
+    sure = certainty([True] * 30 + [False] * 10, [True] * 4 + [False] * 4, n=100, n_open=60)
+    assert (sure.n_answers, sure.n_right, sure.n_drawn, sure.n_drawn_right, sure.n_missing) == (40, 30, 8, 4, 0)
+    assert (sure.low, sure.high) == pytest.approx(
+        (0.2152, 0.7848), abs=1e-4
+    )  # Wilson, of 4 of 8 rather than of 30 of 40
+    assert str(certainty_sentence(asdict(sure))) == (
+        "First suggestion right for 22% to 78% of the 60 not placed yet (4 of 8 drawn at random)"
+    )
+    assert "Of 40 answers in all the first suggestion was right in 30." in str(certainty_explained(asdict(sure)))
+    late = certainty([True] * 100, [False] * 10 + [True] * 10, n=200, n_open=100)
+    assert (late.n_drawn, late.n_drawn_right) == (10, 10)  # what was asked when less was known is left out
+    done = certainty([True] * 40, [True] * 8, n=40, n_open=0)
+    assert str(certainty_sentence(asdict(done))) == "Every analysed failure is placed; no suggestion is open"
 
-    def said(margin: float, rights: list[bool]) -> float:
-        return certainty([0.4] * len(rights), rights, np.full(1000, margin), n_decided=0, n_categories=20).right
 
-    assert said(0.8, []) > said(0.4, []) > said(0.1, [])
-    assert said(0.4, [True] * 60) > said(0.4, []) > said(0.4, [False] * 60)
-    sure = certainty([], [], undecided, n_decided=50, n_categories=20, more=40)
-    assert 50 <= sure.low < sure.right < sure.high <= 1050
-    assert sure.right < sure.after < 1050
-    at, covariance = fit([0.1, 0.9] * 50, [False, True] * 50, n=100, n_categories=5)
-    assert at[1] > 0
-    assert (np.linalg.eigvalsh(covariance) > 0).all()
+def test_one_in_five_questions_is_about_a_failure_drawn_at_random() -> None:
+    vectors, truth = islands([20] * 6)
+    teacher = Teacher(vectors, n_groups=6)
+    groups = [(f"g{island}", np.flatnonzero(truth == island)) for island in range(6)]
+    order = [int(row) for row in np.random.default_rng(3).permutation(120)]
+    placed: dict[int, str] = {}
+    answers: list[Answer] = []
+    drawn_at, drawn_rows = [], []
+    while len(answers) < 30:
+        place = worklist(teacher, Lessons(placed=dict(placed), groups=groups), answers, order=order).places[0]
+        placed[place.row] = f"g{truth[place.row]}"
+        if place.is_drawn:
+            drawn_at.append(len(answers))
+            drawn_rows.append(place.row)
+        answers.append(Answer(True, place.is_drawn))
+    assert drawn_at == [4, 9, 14, 19, 24, 29]
+    assert drawn_rows == [
+        row for row in order if row in drawn_rows
+    ]  # in the order of the draw, past those that were placed
+    late = worklist(
+        teacher, Lessons(placed=placed, groups=groups), [Answer(True)] * 30, order=order, without=order[:60]
+    )
+    assert late.places[0].is_drawn and late.places[0].row in order[60:]
+    assert not any(p.is_drawn for p in worklist(teacher, Lessons(placed=placed, groups=groups), answers).places)
 
 
 def test_a_partition_is_the_same_for_the_same_seed_and_keeps_to_its_limit() -> None:
