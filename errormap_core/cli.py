@@ -72,7 +72,7 @@ def _judge(call: Invocation) -> int:
     from errormap_core import engine_jobs, jobs
 
     args = call.args
-    more = {"gold": args.gold, "records": args.only_records, "only_estimate": args.estimate}
+    more = {"gold": args.gold, "records": args.only_records, "first": args.first, "only_estimate": args.estimate}
     if args.estimate:  # what is set holds for the estimate, and nothing is written
         yours, of_project = call.tried()
         with call.project(read_only=True) as project:
@@ -432,7 +432,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("import", "bring results (CSV) or an atlas (JSON) into a project, which is made where missing",
             ("project", "files", *_IMPORT, "set"), _import, "errormap-studio import my.errormap gsm8k.csv"),
     Command("judge", "diagnose the failures that wait with a local model",
-            ("project", *_JUDGE, "of_gold", "only_records", "estimate", "set"), _judge,
+            ("project", *_JUDGE, "of_gold", "only_records", "first", "estimate", "set"), _judge,
             "errormap-studio judge my.errormap --limit 20"),
     Command("try", "have one failure analysed by a model or with a prompt, and keep nothing of it",
             ("project", "tried", "model", "prompt"), _try, "errormap-studio try my.errormap --model big.gguf"),

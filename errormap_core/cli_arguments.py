@@ -69,6 +69,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "prompt": (("--prompt",), {"metavar": "NAME", "help": "the prompt: full, quick, or one of the project's own (default: as the project says)"}),
     "tried": (("--record",), {"dest": "tried", "metavar": "ID", "help": "the failure (default: the first that waits)"}),
     "only_records": (("--only",), {"dest": "only_records", "action": "append", "metavar": "ID", "help": "just this record, whoever analysed it; may be repeated"}),
+    "first": (("--first",), {"action": "append", "metavar": "ID", "help": "take this record before the others, also within --limit; may be repeated"}),
     "estimate": (("--estimate",), {"action": "store_true", "help": "say how many tokens and how long it will take, and analyse nothing"}),
     "anew": (("--again",), {"dest": "anew", "action": "store_true", "help": "measure again what was measured before"}),
     "forget": (("--forget",), {"action": "store_true", "help": "forget what was measured, and remove the copies of the weights"}),

@@ -43,13 +43,15 @@ def judge_job(
     again: bool = False,
     gold: str | None = None,
     records: list[str] | None = None,
+    first: list[str] | None = None,
     only_estimate: bool = False,
     tried: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Analyse the failures that wait, with the embedded judge or a GGUF of the user's.
 
     With `gold`, a folder of gold analyses, just the failures that those are about are taken, whoever analysed them;
-    with `records`, just these. With `only_estimate`, nothing is analysed; `tried` are settings of the project that hold
+    with `records`, just these; those in `first` before the others.
+    With `only_estimate`, nothing is analysed; `tried` are settings of the project that hold
     for this without being kept.
     """
     only = None if gold is None else _of_gold(project, Path(gold))
@@ -58,6 +60,8 @@ def judge_job(
         _refuse_unknown_records(project, records, where="--only")
         for record_id in judging.passed(project.db, records):
             reporter.warn(tr("{name} did not fail: nothing is diagnosed.", name=judging.name_of(project.db, record_id)))
+    if first:
+        _refuse_unknown_records(project, first, where="--first")
     try:
         plan = reporter.drive(
             plan_judge(
@@ -77,7 +81,7 @@ def judge_job(
     try:
         info = judge.describe()
         reporter.say(tr("{name}: {how}", name=info.name, how=tuning_of(plan)))
-        todo: dict[str, Any] = {"limit": limit, "retry": retry, "again": again, "only": only}
+        todo: dict[str, Any] = {"limit": limit, "retry": retry, "again": again, "only": only, "first": first or ()}
         if only_estimate:
             return _estimated(project, reporter, plan, judge, todo)
         started = time.monotonic()

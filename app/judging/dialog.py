@@ -29,7 +29,8 @@ from errormap_core.errors import KnownError
 from errormap_core.judge import devices
 from errormap_core.judge.model_file import embedded_model_path
 from errormap_core.judge.project_prompts import listed_prompts
-from errormap_core.project.queries import totals
+from errormap_core.project.queries import failure_rows, totals
+from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.settings import setting
 
@@ -37,6 +38,9 @@ PROFILE_TIPS: dict[str, Sentence] = {
     "full": tr("criteria, then a diagnosis"),
     "quick": tr("evidence, title and summary; much less to write"),
 }
+
+MOST_FIRST = 200
+"""Where more are selected, they are no few that somebody looks at."""
 
 
 class JudgeDialog(Dialog):
@@ -60,7 +64,8 @@ class JudgeDialog(Dialog):
         kept = tr(
             "Each result is kept as it comes: you can pause or stop at any time, go on later, and work meanwhile."
         )
-        self.about.setText(f"{said} {kept}")
+        self._first = self._read_first(project)
+        self.about.setText(" ".join(map(str, (said, kept, *self._said_first()))))
         self.model = QLineEdit(session.settings["judge.model"], self)
         self.model.setPlaceholderText(
             str(tr("The embedded SmolLM2-135M (shows the machinery; real work wants 7B or more)"))
@@ -323,6 +328,24 @@ class JudgeDialog(Dialog):
         words += ["--retry"] if self.retry.isChecked() else []
         return [*words, "--again"] if self.again.isChecked() else words
 
+    def _read_first(self, project: Project) -> list[str]:
+        """What is read or selected and waits for the judge."""
+        ids = self._session.targets()
+        if len(ids) > MOST_FIRST:
+            return []
+        found = failure_rows(project.reader, ids)
+        return [i for i in ids if i in found and found[i].state in ("waiting", "engine_failed")]
+
+    def _said_first(self) -> list[Sentence]:
+        if not self._first:
+            return []
+        said = trn(
+            "The {n:,} waiting failure that you have selected goes first, also within a limit.",
+            "The {n:,} waiting failures that you have selected go first, also within a limit.",
+            len(self._first),
+        )
+        return [said]
+
     def _start(self) -> None:
         project = self._session.project
         if project is None:
@@ -336,5 +359,13 @@ class JudgeDialog(Dialog):
             self._on_no_estimate(error)
             return
         self.accept()
-        words = [str(project.path), *self._sets(self._choices()), *self._which(), "--as-id", self._session.actor]
+        first = [word for record_id in self._first for word in ("--first", record_id)]
+        words = [
+            str(project.path),
+            *self._sets(self._choices()),
+            *self._which(),
+            *first,
+            "--as-id",
+            self._session.actor,
+        ]
         self._session.start("judge", words)

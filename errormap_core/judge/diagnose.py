@@ -36,6 +36,7 @@ def diagnose(
     retry: bool = False,
     again: bool = False,
     only: Collection[str] | None = None,
+    first: Collection[str] = (),
     expected_s: float | None = None,
     steering: Steering | None = None,
     cancelled: tasks.Cancelled = tasks.never_cancelled,
@@ -43,7 +44,8 @@ def diagnose(
     """Analyse the failures that wait, at most `limit`; stopping at any point loses the records in flight only.
 
     `retry` also takes those on which this run failed before, `again` those that other runs analysed;
-    with `only`, just these are taken, whoever analysed or disputed them. `expected_s` is what a record is expected to
+    with `only`, just these are taken, whoever analysed or disputed them. Those in `first` are taken before the others, within
+    the limit. `expected_s` is what a record is expected to
     take; it is told with the first Progress.
     A record that fails is stored with its reason and counted; the next one is taken.
 
@@ -58,7 +60,8 @@ def diagnose(
         run = _Run(project, judge, run_id, lease, max_references, steering or Steering())
         status: Literal["stopped", "finished", "failed"] = "stopped"
         try:
-            todo = judging.failures_to_analyse(project.db, run_id, limit=limit, retry=retry, again=again, only=only)
+            which: dict[str, Any] = {"limit": limit, "retry": retry, "again": again, "only": only, "first": first}
+            todo = judging.failures_to_analyse(project.db, run_id, **which)
             counts = {**run.totals.counts(), "expected_s": expected_s}
             yield Progress("judge", 0, len(todo), tr("{name} is ready", name=info.name), counts)
             yield from run.work(todo, cancelled)

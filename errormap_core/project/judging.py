@@ -25,7 +25,8 @@ _BLANKS = re.compile(r"\s+")
 _WAITING = """
     SELECT f.record_id FROM failure f JOIN record r ON r.id = f.record_id
     WHERE ({states}) AND (:only IS NULL OR f.record_id IN (SELECT value FROM json_each(:only)))
-    ORDER BY sample_position(:seed, r.dataset, r.example_id), r.dataset, r.example_id, r.model, r.attempt
+    ORDER BY f.record_id NOT IN (SELECT value FROM json_each(:first)),
+        sample_position(:seed, r.dataset, r.example_id), r.dataset, r.example_id, r.model, r.attempt
     LIMIT :limit
 """
 
@@ -59,6 +60,7 @@ def failures_to_analyse(
     retry: bool = False,
     again: bool = False,
     only: Collection[str] | None = None,
+    first: Collection[str] = (),
 ) -> list[str]:
     """Ids of the failures that a run has to analyse, in an order that depends on nothing else.
 
@@ -68,12 +70,14 @@ def failures_to_analyse(
     Those that wait are taken, and those on which only other runs failed; with `retry` also those on
     which this run failed; with `again` every sampled failure that this run has not analysed, whoever
     else has, and those that a person placed and nobody diagnosed: these wait for no judge.
+    Those in `first` come before the others, so that a limit leaves them in.
     With `only`, just these failures are taken that this run has not analysed, sampled or not, disputed
     or not.
     """
     which = _OF_ANY_STATE if only is not None else _NOT_BY_THIS_RUN if again else _ONLY_WAITING
     statement = _WAITING.format(states=which)
     values = {"run": run_id, "retry": retry, "limit": -1 if limit is None else limit}
+    values["first"] = json.dumps(sorted(first))
     values["only"] = None if only is None else json.dumps(sorted(only))
     rows = db.execute(statement, {**values, "seed": chosen(db, "sampling.seed")})
     return [row[0] for row in rows.fetchall()]

@@ -15,8 +15,9 @@ from app.judging.dialog import JudgeDialog
 from app.tasks.runner import Job, TaskRunner
 from app.window import Window
 from errormap_core.project import queries
+from errormap_core.project.schema import OTHER_ID
 from errormap_core.project.store import Project
-from errormap_core.taxonomy.operations import MarkRecords
+from errormap_core.taxonomy.operations import AssignFailures, MarkRecords
 from tests.core.building import add_records
 
 SECONDS = 1000
@@ -78,6 +79,24 @@ def answered(dialog: JudgeDialog, qtbot: Any) -> None:
 
 
 # The dialog
+
+
+def test_what_is_read_goes_first_under_a_limit(
+    waiting: tuple[Window, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, ids = waiting
+    started: list[list[str]] = []
+    monkeypatch.setattr(window.session, "start", lambda kind, words: started.append(words))
+    window.session.select_record(ids[7])
+    window.session.select_failures([ids[7]])
+    dialog = shown(window)
+    assert "The 1 waiting failure that you have selected goes first, also within a limit." in dialog.about.text()
+    dialog.limit.setValue(5)
+    dialog._start()
+    [words] = started
+    assert words[words.index("--limit") + 1] == "5" and words[words.index("--first") + 1] == ids[7]
+    window.session.apply(AssignFailures(record_ids=(ids[7],), category_id=OTHER_ID))
+    assert "goes first" not in shown(window).about.text()  # it waits no more
 
 
 def test_the_dialog_shows_what_the_run_will_take(waiting: tuple[Window, list[str]], qtbot: Any) -> None:

@@ -127,6 +127,15 @@ def test_the_first_few_are_spread_over_the_models(project: Project, failures: li
     assert len({example for example, _ in rows}) == 2
 
 
+def test_what_somebody_looks_at_goes_first_within_a_limit(project: Project, failures: list[str]) -> None:
+    order = judging.failures_to_analyse(project.db, "")
+    wanted = order[-2:]
+    judge = FakeJudge()
+    assert list(diagnose(project, judge, limit=3, first=wanted))[-1].done == 3
+    assert judge.analysed == [*wanted, order[0]]
+    assert judging.failures_to_analyse(project.db, "", first=wanted) == order[1:-2], "what is done is not taken again"
+
+
 def test_what_is_not_sampled_or_excluded_is_not_taken(project: Project, failures: list[str]) -> None:
     with project.writing() as db:
         db.execute("INSERT INTO record_mark (record_id, mark) VALUES (?, 'excluded')", [failures[0]])
