@@ -194,6 +194,11 @@ class StepStrip(QWidget):
         self._button.setVisible(can_undo)
         self._timer.start(SHOW_STEP_MS)
 
+    def forget(self) -> None:
+        """Nothing was done: another project is open, or none."""
+        self._timer.stop()
+        self._clear()
+
     def _clear(self) -> None:
         self._label.clear()
         self._button.hide()

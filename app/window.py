@@ -403,6 +403,7 @@ class Window(QMainWindow):
         for dock in (self.left, self.right):
             dock.hide()
         self._saved.clear()
+        self.step_strip.forget()
         self.start.show_recent(self.session.recent())
         self._enable()
 

@@ -443,7 +443,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("classify", "propose a category that is there for each diagnosed failure without one",
             ("project", "method", "limit", "model", "threads", "set"), _classify,
             "errormap-studio classify my.errormap --method both --limit 100"),
-    Command("queue", "choose the failures whose placing teaches most, and say how sure the categories have become",
+    Command("queue", "choose the failures whose placing teaches most, and say how often the first suggestion is right",
             ("project", "limit", "watch"), _queue, "errormap-studio queue my.errormap --limit 10 --json"),
     Command("proposals", "list the proposals that wait for a decision", ("project",), _proposals,
             "errormap-studio proposals my.errormap"),

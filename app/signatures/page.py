@@ -12,7 +12,7 @@ from app.plain import Label, set_tooltip
 from app.session import Scope, Session
 from errormap_core.measures.how import LOOKED_AT, looked_at_sentence
 from errormap_core.measures.shares import shares_by_model
-from errormap_core.project.queries import counted_by, looked_at_by, own_counts_by
+from errormap_core.project.queries import counted_by, looked_at_by, own_counts_by, states
 from errormap_core.sentences import tr, trn
 
 MOST_BARS = 25
@@ -118,6 +118,12 @@ class SignaturesPage(QWidget):
         self._title.setFont(self._session.theme.font(size=1.1, semibold=True))
         n_failures = sum(counted.values())
         looked_at = looked_at_by(project.reader, "model")
+        n_beside = sum(states(project.reader).values()) - n_failures
+        left_out = trn(
+            " · {n:,} other failure is left out (waiting, excluded, disputed or not sampled)",
+            " · {n:,} other failures are left out (waiting, excluded, disputed or not sampled)",
+            n_beside,
+        )
         hidden = len(ids) - len(shown)
         rest = trn(
             " · {n:,} category is not shown (no failures, or too many)",
@@ -127,8 +133,9 @@ class SignaturesPage(QWidget):
         self._note.setText(
             str(
                 tr(
-                    "Share of each model's failures that are placed or diagnosed (n); {looked_at}{rest}",
+                    "Share of each model's failures that are placed or diagnosed (n). {looked_at}{left_out}{rest}",
                     looked_at=looked_at_sentence(n_failures, sum(looked_at.values())),
+                    left_out=left_out if n_beside else "",
                     rest=rest if hidden else "",
                 )
             )
@@ -176,7 +183,7 @@ class SignaturesPage(QWidget):
             axis.setTickFont(self._session.theme.font())
         width = max((self.fontMetrics().horizontalAdvance(s) for s in short), default=80)
         left.setWidth(width + 24)
-        bottom.setLabel(str(tr("Share of the model's failures, %")), color=scheme.text)
+        bottom.setLabel(str(tr("Share of the model's failures that are placed or diagnosed (n), %")), color=scheme.text)
         self.plot.showGrid(x=True, y=False, alpha=0.25)
         self.plot.invertY(True)
         top = float(np.nanmax(self.shares)) * 100 if self.shares.size else 1.0
@@ -195,9 +202,7 @@ class SignaturesPage(QWidget):
             label = Label(self)
             labels.append(label)
             values = {"model": model, "n": counted[model], "k": looked_at.get(model, 0)}
-            label.setText(
-                str(tr("{place}. ■ {model} (n = {n:,}, {k:,} looked at one by one)", place=place + 1, **values))
-            )
+            label.setText(str(tr("{place}. ■ {model} (n = {n:,}, looked at {k:,})", place=place + 1, **values)))
             label.setStyleSheet(f"color: {scheme.series[place % len(scheme.series)]};")
         widest = max((label.sizeHint().width() for label in labels), default=0)
         columns = 2 if 2 * widest + self._legend.horizontalSpacing() <= self.plot.width() else 1

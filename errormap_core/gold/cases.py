@@ -60,7 +60,7 @@ class Reviewed:
 
 
 def reviewed_cases(project: Project, fitted: Fitted | None) -> Reviewed:
-    """The failures of which a person wrote the analysis that counts, or which a person placed by hand.
+    """The failures of which a person wrote the analysis that counts, or which a person placed one by one.
 
     An analysis that is the gold's own (as in the sample, which comes with it) is left out: it is checked as gold.
     """

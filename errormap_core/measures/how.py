@@ -56,12 +56,14 @@ def looked_at_sentence(n: int, looked_at: int) -> Sentence:
 
 
 def how_lines(numbers: Totals) -> Iterator[Sentence]:
-    """Of the counted failures, how many got their place and their diagnosis in which way: a line for each."""
+    """Of the counted failures, how many got their place and their diagnosis in which way: a line for each that there is."""
     n = numbers.n_counted
-    for key, name in PLACED.items():
-        yield tr("{k:,} of {n:,} {how}", k=numbers.placed_by.get(key, 0), n=n, how=name)
-    rest = n - sum(numbers.placed_by.values())
-    yield tr("{k:,} of {n:,} in no category", k=rest, n=n)
-    for key, name in DIAGNOSED.items():
-        yield tr("{k:,} of {n:,} {how}", k=numbers.diagnosed_by.get(key, 0), n=n, how=name)
-    yield tr("{k:,} of {n:,} {how}", k=n - sum(numbers.diagnosed_by.values()), n=n, how=NOT_DIAGNOSED)
+    ways = [
+        *((numbers.placed_by.get(key, 0), name) for key, name in PLACED.items()),
+        (n - sum(numbers.placed_by.values()), tr("in no category")),
+        *((numbers.diagnosed_by.get(key, 0), name) for key, name in DIAGNOSED.items()),
+        (n - sum(numbers.diagnosed_by.values()), NOT_DIAGNOSED),
+    ]
+    for k, name in ways:
+        if k:
+            yield tr("{k:,} of {n:,} {how}", k=k, n=n, how=name)

@@ -95,6 +95,11 @@ def totals(db: Database) -> Totals:
     )
 
 
+def states(db: Database) -> dict[str, int]:
+    """How many failures are in each state; states without any are left out."""
+    return dict(db.execute("SELECT state, count(*) FROM failure GROUP BY state").fetchall())
+
+
 def own_counts(db: Database) -> dict[str, int]:
     """Counted failures on each category itself, not below it; categories without any are left out."""
     sql = "SELECT category_id, sum(counted) FROM assignment GROUP BY category_id HAVING sum(counted) > 0"

@@ -95,9 +95,9 @@ def written_by_people(db: Database) -> dict[str, Said]:
 
 
 def placed_by_people(db: Database) -> dict[str, str]:
-    """Category of the failures that a person placed by hand, and whose placement counts, by record id."""
-    sql = """SELECT a.record_id, a.category_id FROM assignment a JOIN source s ON s.id = a.source_id
-        WHERE a.counted = 1 AND s.kind = 'annotator' ORDER BY a.record_id"""
+    """Category of the failures that a person placed one by one, and whose placement counts, by record id."""
+    sql = """SELECT a.record_id, a.category_id FROM assignment a JOIN failure f ON f.record_id = a.record_id
+        WHERE a.counted = 1 AND f.placed_by = 'person' ORDER BY a.record_id"""
     return dict(db.execute(sql).fetchall())
 
 

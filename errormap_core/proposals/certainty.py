@@ -6,8 +6,8 @@ failures. Therefore every EVERYth question is about a failure drawn at random am
 Wilson's over the LATEST of these, because earlier ones were asked when less was known. Nothing is said before FEWEST_ANSWERS.
 
 An estimate for all failures by a regression on margins stood here before. It was made on labelled texts such as Banking77; on
-errors that people sorted its interval held the true share in a fifth to a half of the cases. EVERY and LATEST were
-chosen on one half of such errors, the figures in docs/proposals.md are of the other half.
+errors that people sorted its interval held the true share in 71 % of the runs after 20 decisions and 8 % after 100. EVERY and
+LATEST were chosen on one half of such errors; the figures in docs/proposals.md are of the other half.
 """
 
 from collections.abc import Mapping, Sequence

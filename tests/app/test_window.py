@@ -10,13 +10,15 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 from app.imports.dialog import ImportDialog
 from app.judging.dialog import JudgeDialog
 from app.records.analysis_dialog import AnalysisDialog
+from app.session import Scope
 from app.settings.dialog import SettingsDialog
 from app.start.run import make_window
 from app.window import Window
 from errormap_core.project import queries
+from errormap_core.project.schema import OTHER_ID
 from errormap_core.project.store import Project
 from errormap_core.settings import UserSettings
-from errormap_core.taxonomy.operations import SetChoice, WriteAnalysis
+from errormap_core.taxonomy.operations import AssignFailures, SetChoice, WriteAnalysis
 from tests.core.building import add_records
 
 Opened = tuple[Window, list[str]]
@@ -87,6 +89,42 @@ def test_proposals_stand_below_the_tree_as_such(opened: Opened) -> None:
     assert proposed.view.currentIndex() == proposed.model.index_of(ids[0])
     window.review.accept_all()
     assert proposed.isHidden()
+
+
+def test_what_was_placed_unread_is_said_to_be(opened: Opened, qtbot: Any) -> None:
+    """The same numbers in the status bar, the list, the record, the tree and the signatures; before, these were 'Analysed'."""
+    window, _ = opened
+    project = project_of(window)
+    [*unread, last] = add_records(project, [{"example_id": f"u{i}"} for i in range(7)])
+    window.session.apply(AssignFailures(record_ids=tuple(unread), category_id=OTHER_ID))
+    qtbot.waitUntil(lambda: "coverage 0.0% of 30 · 0 of 30 looked at one by one" in window._saved.text())
+    assert "6 of 30 placed in bulk by a person" in window._saved.toolTip()
+    assert "24 of 30 diagnosed by a judge" in window._saved.toolTip()
+    assert "Placed by hand, not diagnosed  6" in window.tree.beside.buttons["placed"].text()
+    window.session.select_scope(Scope(state="placed"))
+    window.show_page("records")
+    assert set(window.records.model.ids()) == set(unread)
+    assert window.records.model.index(0, 0).data() == "Placed by hand, not diagnosed"
+    window.session.select_record(unread[0])
+    assert "Other, placed in bulk by a person" in window.record.text.toPlainText()
+    assert not window.record.now_button.isHidden()
+    window.session.apply(AssignFailures(record_ids=(unread[0],), category_id=OTHER_ID, confirms=True))
+    qtbot.waitUntil(lambda: "1 of 30 looked at one by one" in window._saved.text())
+    assert "Other, placed individually by a person" in window.record.text.toPlainText()
+    assert "1 of 6 looked at one by one" in window.tree.model.index_of(OTHER_ID).data(Qt.ItemDataRole.ToolTipRole)
+    window.session.select_categories([])
+    window.signatures.reload()
+    said = window.signatures._note.text()
+    assert "1 of 30 looked at one by one · 1 other failure is left out" in said
+    assert last in queries.failure_ids(project.db, state="waiting")
+
+
+def test_what_was_done_in_one_project_is_not_offered_for_undo_in_the_next(opened: Opened, tmp_path: Path) -> None:
+    window, _ = opened
+    window.review.accept_all()
+    assert "Accepted" in window.step_strip.text
+    assert window.session.create(tmp_path / "next.errormap")
+    assert window.step_strip.text == "" and window.step_strip._button.isHidden()
 
 
 def test_a_click_into_the_chart_selects_the_category(opened: Opened) -> None:

@@ -304,3 +304,13 @@ def test_playing_with_a_copy_changes_nothing_of_the_original(tmp_path: Path) -> 
             actor=project.annotator("Ann"),
         )
     assert {path: path.read_bytes() for path in texts} == texts
+
+
+def test_the_readme_says_how_many_proposals_wait(tmp_path: Path) -> None:
+    with build_sample(tmp_path / "counted.errormap") as project:
+        n = len(pending_proposals(project.db))
+        numbers = queries.totals(project.db)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"{n} proposals" in readme
+    assert f"{numbers.diagnosed_by['imported'] + numbers.states['disputed']} failures analysed" in readme
+    assert numbers.n_looked_at == 0, "no person has looked at them one by one, and nothing says so"

@@ -260,8 +260,9 @@ def place(project: Project, actor: str, ids: Sequence[str], which: range) -> Non
         if not any(category.name == title for category in project.tree):
             project.apply(AddCategory(name=title, parent_id=None), actor=actor)
         home = next(category.id for category in project.tree if category.name == title)
-        here = tuple(ids[i] for i in which if kind_of(i) == kind)
-        project.apply(AssignFailures(record_ids=here, category_id=home), actor=actor)
+        for i in which:
+            if kind_of(i) == kind:
+                project.apply(AssignFailures(record_ids=(ids[i],), category_id=home), actor=actor)
 
 
 # Two judges
