@@ -247,8 +247,9 @@ class GoldPage(QWidget):
         result = self._result
         tree = result["tree"]
         yield (
-            trn("Your tree: {n:,} failure placed by both, {rest:,} not placed yet",
-                "Your tree: {n:,} failures placed by both, {rest:,} not placed yet", tree["n"], rest=tree["not_placed"]),
+            trn("Your tree: {n:,} failure placed by both, {k:,} of them looked at one by one; {rest:,} not placed yet",
+                "Your tree: {n:,} failures placed by both, {k:,} of them looked at one by one; {rest:,} not placed yet",
+                tree["n"], k=tree["looked_at"], rest=tree["not_placed"]),
             _rows(tree, CLUSTERINGS),
         )  # fmt: skip
         for source in result["analyses"]:

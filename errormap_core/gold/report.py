@@ -68,8 +68,9 @@ def _categories(part: Mapping[str, Any]) -> Iterator[Sentence]:
 
 
 def _tree(tree: Mapping[str, Any]) -> Iterator[Sentence]:
-    yield trn("The tree: {n:,} failure placed by both, {rest:,} not placed yet",
-              "The tree: {n:,} failures placed by both, {rest:,} not placed yet", tree["n"], rest=tree["not_placed"])  # fmt: skip
+    yield trn("The tree: {n:,} failure placed by both, {k:,} of them looked at one by one; {rest:,} not placed yet",
+              "The tree: {n:,} failures placed by both, {k:,} of them looked at one by one; {rest:,} not placed yet",
+              tree["n"], k=tree["looked_at"], rest=tree["not_placed"])  # fmt: skip
     for key, title in (("categories", tr("categories")), ("top_categories", tr("top categories"))):
         part = tree[key]
         if part is not None:

@@ -172,6 +172,7 @@ def _tree(project: Project, fitted: Fitted) -> dict[str, Any]:
     both = [(str(f.gold.category), here[f.record_id]) for f in placed if f.record_id in here]
     about: dict[str, Any] = {
         "n": len(both),
+        "looked_at": len(scoring.looked_at(project.db, [f.record_id for f in placed if f.record_id in here])),
         "not_placed": sum(f.record_id in can and f.record_id not in here for f in placed),
         "not_counted": sum(f.record_id not in can for f in placed),
         "in_tree": sum(1 for _ in tree),

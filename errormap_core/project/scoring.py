@@ -62,6 +62,12 @@ def analysed(db: Database, record_ids: Sequence[str]) -> set[str]:
     return {row[0] for row in db.execute(sql, [json.dumps(list(record_ids))])}
 
 
+def looked_at(db: Database, record_ids: Sequence[str]) -> set[str]:
+    """Those of these failures that a person looked at one by one (counting.py states what that is)."""
+    sql = "SELECT record_id FROM failure WHERE looked_at = 1 AND record_id IN (SELECT value FROM json_each(?))"
+    return {row[0] for row in db.execute(sql, [json.dumps(list(record_ids))])}
+
+
 def counted_categories(db: Database, record_ids: Sequence[str]) -> dict[str, str]:
     """Category of the assignment that counts, by record id; failures that have none are left out."""
     sql = """SELECT record_id, category_id FROM assignment

@@ -46,7 +46,7 @@ def result_for(window: Window) -> dict[str, Any]:
             {"name": "A judge", "n": 20, "missing": 4, "is_gold": False, **compared},
             {"name": "Author", "n": 24, "missing": 0, "is_gold": True},
         ],
-        "tree": {"n": 22, "not_placed": 2, "categories": part, "top_categories": part},
+        "tree": {"n": 22, "looked_at": 5, "not_placed": 2, "categories": part, "top_categories": part},
         "problems": [{"text": "analyses.jsonl, line 3: This is not JSON."}],
     }
 
@@ -75,7 +75,7 @@ def test_a_comparison_is_shown_with_interval_and_chance(opened: Opened) -> None:
     window.review.accept_all()
     window.gold.show_result(result_for(window))
     shown = texts(window.gold)
-    assert shown[0] == ["Your tree: 22 failures placed by both, 2 not placed yet"]
+    assert shown[0] == ["Your tree: 22 failures placed by both, 5 of them looked at one by one; 2 not placed yet"]
     assert ["Categories: adjusted Rand", "0.42", "0.10 – 0.90", "0.20"] in shown
     assert ["A judge: 20 failures, 4 not analysed"] in shown
     assert ["Top category: kappa", "–", "", ""] in shown, "what was not compared is told as such"

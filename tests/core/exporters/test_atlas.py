@@ -73,6 +73,23 @@ def test_out_in_and_out_again(tmp_path: Path, seed: int, examples: int, history:
         assert encode(atlas_document(other)) == before
 
 
+def test_an_atlas_of_an_older_version_goes_in_and_out_as_it_is(tmp_path: Path) -> None:
+    """Without what versions since say of places and looks, which it never had and does not get."""
+    with curated(tmp_path / "a.errormap", 3) as project:
+        document = atlas_document(project)
+    for name in ("looked_at", "placed_by", "diagnosed_by"):
+        del document["totals"][name]
+    document["totals"]["states"]["analysed"] += document["totals"]["states"].pop("placed")
+    for each in (*document["models"], *(item["counts"] for item in document["categories"])):
+        del each["looked_at"]
+    path = tmp_path / "older.json"
+    path.write_bytes(encode(document))
+    with Project.create(tmp_path / "b.errormap") as again:
+        import_atlas(again, path, actor=again.annotator("Bo"))
+        assert encode(atlas_document(again)) == path.read_bytes()
+        assert check(again) == []
+
+
 def test_imported_counts_stand_apart_from_live_ones(tmp_path: Path, analysed: tuple[Project, list[str]]) -> None:
     project, ids = analysed
     me = project.annotator("Ann")

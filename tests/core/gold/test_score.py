@@ -160,7 +160,7 @@ def test_the_gold_itself_is_told_and_not_scored(
 def test_a_tree(scored: tuple[Project, list[str]], gold: Path) -> None:
     project, ids = scored
     actor = project.annotator("Ann")
-    for_nothing = {"n": 0, "not_placed": 0, "not_counted": N, "in_tree": 2}
+    for_nothing = {"n": 0, "looked_at": 0, "not_placed": 0, "not_counted": N, "in_tree": 2}
     assert score(project, gold, None)["tree"] == {
         **for_nothing,
         "categories": None,
@@ -174,7 +174,7 @@ def test_a_tree(scored: tuple[Project, list[str]], gold: Path) -> None:
         here = tuple(ids[i] for i in range(N) if i % 3 == number)
         project.apply(AssignFailures(record_ids=here, category_id=home), actor=actor)
     tree = score(project, gold, None)["tree"]
-    assert (tree["n"], tree["not_placed"], tree["not_counted"]) == (20, 0, 10)
+    assert (tree["n"], tree["looked_at"], tree["not_placed"], tree["not_counted"]) == (20, 0, 0, 10)
     assert tree["categories"]["adjusted_rand"]["value"] == 1.0
     assert tree["categories"]["matched"]["value"] == pytest.approx(2 / 3, abs=1e-3), "of all three"
     assert [(m["gold"], m["name"], m["n_both"]) for m in tree["categories"]["matches"]] == [
