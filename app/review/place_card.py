@@ -518,6 +518,8 @@ def _short(name: str) -> str:
 
 
 def taught(row: ProposalRow) -> Sentence | None:
-    """How many others the answer tells about."""
+    """How many others the answer tells about, or that the question is a check of the suggestions."""
+    if row.arguments.get("is_drawn"):
+        return tr("drawn at random, to check the suggestions")
     n = row.evidence.get("n_taught")
     return trn("teaches about {n:,} other", "teaches about {n:,} others", n) if isinstance(n, int) and n else None

@@ -7,7 +7,8 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app.commands import BY_ID
-from errormap_core.project.pending import proposal
+from app.review.place_card import taught as said_of
+from errormap_core.project.pending import ProposalRow, proposal
 from errormap_core.project.proposing import NewProposal
 from errormap_core.project.store import Project
 from errormap_core.taxonomy.operations import (
@@ -351,3 +352,14 @@ def test_where_there_is_room_descriptions_are_shown(queue: Queue) -> None:
     queue.window.resize(1024, 640)
     assert hidden_answers(queue) == []
     assert card.list.buttons[0].height() < high
+
+
+def test_a_question_that_was_drawn_says_so_and_not_what_it_teaches() -> None:
+    def said(arguments: dict[str, Any], n_taught: int) -> str:
+        values = {"name": "", "description": "", "category_id": None, "score": 0.0, "n_members": 1, "n_subtree": 1}
+        row = ProposalRow(id="p", kind="place", parent_id=None, named_by="", verdict=None, depth=0,
+                          evidence={"n_taught": n_taught}, arguments=arguments, **values)  # fmt: skip
+        return str(said_of(row))
+
+    assert said({"is_drawn": True}, 3) == "drawn at random, to check the suggestions"
+    assert said({}, 3) == "teaches about 3 others"
