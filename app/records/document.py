@@ -11,7 +11,8 @@ from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat
 from app.records.list_model import STATE_NAMES
 from app.records.long_text import LongText
 from app.records.passages import Passage, Passages
-from errormap_core.judge.evidence import Span, find_evidence
+from app.records.quotes import is_looked_for, places_of
+from errormap_core.judge.evidence import Span
 from errormap_core.judge.shortening import Shortening
 from errormap_core.measures.how import PLACED
 from errormap_core.project.queries import AnalysisRow, RecordDetail
@@ -49,7 +50,7 @@ def evidence_spans(detail: RecordDetail) -> list[Span]:
     found = sorted(
         span
         for criterion in detail.analysis.required_criteria
-        for span in find_evidence(detail.output_text, criterion.get("evidence") or "")
+        for span in places_of(detail.output_text, criterion.get("evidence") or "")
     )
     merged: list[Span] = []
     for start, end in found:
@@ -58,6 +59,22 @@ def evidence_spans(detail: RecordDetail) -> list[Span]:
         else:
             merged.append((start, end))
     return merged
+
+
+LONG = 10_000
+"""Of a text with more characters its heading says how many it has: the scroll bar does not."""
+
+
+def _sized(title: Sentence, text: str) -> Sentence:
+    if len(text) <= LONG:
+        return title
+    return tr("{title} · {n:,} characters, laid out as you scroll", title=title, n=len(text))
+
+
+def quotes_of(detail: RecordDetail) -> list[str]:
+    """What the counted analysis quotes of the answer."""
+    criteria = [] if detail.analysis is None else detail.analysis.required_criteria
+    return [criterion["evidence"] for criterion in criteria if criterion.get("evidence")]
 
 
 class RecordDocument:
@@ -79,9 +96,9 @@ class RecordDocument:
         """Write all of it; `to_do` stands in place of an analysis where there is none."""
         self._passages, self.places = [], {}
         self._head(detail, category)
-        self._heading("question", tr("Question"))
+        self._heading("question", _sized(tr("Question"), detail.input_text))
         self._text(detail.input_text)
-        self._heading("answer", tr("Answer"))
+        self._heading("answer", _sized(tr("Answer"), detail.output_text))
         self._answer(detail)
         self._heading("reference", tr("Reference"))
         self._text(detail.correct_answer) if detail.correct_answer else self._muted(tr("None was given."))
@@ -99,9 +116,9 @@ class RecordDocument:
         """The answer with the evidence marked, and of 'question', 'reference', 'correct' and 'criteria' those in `parts`."""
         self._passages, self.places = [], {}
         if "question" in parts:
-            self._heading("question", tr("Question"))
+            self._heading("question", _sized(tr("Question"), detail.input_text))
             self._text(detail.input_text)
-            self._heading("answer", tr("Answer"))
+            self._heading("answer", _sized(tr("Answer"), detail.output_text))
         self._answer(detail)
         if "reference" in parts:
             self._heading("reference", tr("Reference"))
@@ -201,11 +218,13 @@ class RecordDocument:
             self._insert(str(criterion.get("criterion", "")))
             evidence = criterion.get("evidence") or ""
             if evidence:
-                is_found = bool(find_evidence(detail.output_text, evidence))
+                is_found = bool(places_of(detail.output_text, evidence))
                 self._block(space=2, indent=1)
                 self._insert(f"“{evidence}”", evidence=is_found, colour=None if is_found else self._colours.muted)
                 if not is_found:
-                    self._insert(str(tr("  (not found in the answer)")), colour=self._colours.muted)
+                    is_open = is_looked_for(detail.output_text, evidence)
+                    said = tr("  (being looked for in the answer)") if is_open else tr("  (not found in the answer)")
+                    self._insert(str(said), colour=self._colours.muted)
             if criterion.get("comment"):
                 self._block(space=2, indent=1)
                 self._insert(str(criterion["comment"]), colour=self._colours.muted)

@@ -14,11 +14,13 @@ from PySide6.QtWidgets import (
 )
 
 from app.empty import EmptyState
-from app.plain import Label, set_tooltip
-from app.records.document import Colours, RecordDocument, evidence_spans
+from app.plain import set_tooltip
+from app.records.document import Colours, RecordDocument, evidence_spans, quotes_of
 from app.records.long_text import LongText
+from app.records.quotes import Looking
 from app.session import Session
 from errormap_core.errors import KnownError
+from errormap_core.judge.evidence import Span
 from errormap_core.project.queries import RecordDetail, record_detail
 from errormap_core.sentences import Sentence, tr, trn
 
@@ -55,8 +57,11 @@ class RecordPane(QWidget):
         self.now_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus where the keys are
         self.now_button.clicked.connect(self.analyse_now)
         self._empty = EmptyState(self)
-        self._evidence = Label(self)
-        self._evidence.setForegroundRole(self._evidence.foregroundRole().PlaceholderText)
+        self._evidence = QToolButton(self)
+        set_tooltip(self._evidence, tr("Go to the next quote in the answer"))
+        self._evidence.clicked.connect(self.next_quote)
+        self._quote = -1
+        self._spans: list[Span] = []
         head = QHBoxLayout()
         head.setContentsMargins(8, 4, 8, 4)
         for key, title in PARTS:
@@ -75,6 +80,8 @@ class RecordPane(QWidget):
         column.setSpacing(0)
         column.addLayout(head)
         column.addWidget(self.text, 1)
+        self._looking = Looking(self)
+        self._looking.done.connect(self._on_looked)
         self._layers = QStackedLayout(self)
         self._layers.addWidget(self._empty)
         self._layers.addWidget(full)
@@ -114,6 +121,11 @@ class RecordPane(QWidget):
             return
         self._read(record_id)
 
+    def _on_looked(self) -> None:
+        """Mark what was found in an answer that is long."""
+        self._shown = ()
+        self.refresh()
+
     def refresh(self) -> None:
         """Read the record again, staying where one reads."""
         if self.detail is not None and self._session.project is not None:
@@ -140,8 +152,14 @@ class RecordPane(QWidget):
         document = RecordDocument(self.text, colours, base=self._session.theme.font(size=1.05), stay=is_again)
         document.write(detail, category=category, references=detail.correct_predictions, to_do=to_do)
         self.detail = detail
-        n = len(evidence_spans(detail))
-        self._evidence.setText(str(trn("{n:,} quote found", "{n:,} quotes found", n)) if detail.analysis else "")
+        self._looking.begin(detail.output_text, quotes_of(detail))
+        self._spans = evidence_spans(detail)
+        if not is_again:
+            self._quote = -1
+        n = len(self._spans)
+        self._evidence.setText(str(trn("{n:,} quote found", "{n:,} quotes found", n)))
+        self._evidence.setVisible(detail.analysis is not None)
+        self._evidence.setEnabled(bool(n))
         waits = detail.state in ("waiting", "engine_failed", "placed")
         self.now_button.setVisible(waits and self._session.can_edit)
         self._layers.setCurrentIndex(1)
@@ -157,6 +175,12 @@ class RecordPane(QWidget):
             menu.addActions(self._menu().actions())
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(self.text.viewport().mapToGlobal(point))
+
+    def next_quote(self) -> None:
+        """Scroll to the next place in the answer that the analysis quotes; after the last to the first."""
+        if self._spans and "answer" in self.text.places:
+            self._quote = (self._quote + 1) % len(self._spans)
+            self.text.go_to(self.text.places["answer"] + 1, self._spans[self._quote][0])
 
     def jump(self, part: str) -> None:
         """Scroll to a part of the record."""

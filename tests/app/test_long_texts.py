@@ -1,14 +1,20 @@
 """A text of any length is shown in pieces: bounded blocks, what is missing is said, what is copied is the text itself."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QFont, QTextBlockFormat, QTextCharFormat, QTextCursor
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from app.records.long_text import MOST, LongText
 from app.records.passages import LONGEST_PIECE, Passage, Passages, cost_of, pieces_of
+from app.records.quotes import STEP, Looking, is_looked_for, look_through, places_of
+from app.window import Window
+from errormap_core.project.store import Project
+from tests.core.building import add_analyses, add_records
 
 TEXTS = {
     "word": "a" * 400_000,
@@ -166,3 +172,50 @@ def test_a_text_that_is_written_again_stays_where_one_reads(view: LongText, qtbo
     view.resize(300, 600)
     qtbot.wait(50)
     assert line_read(view) == before
+
+
+def test_quotes_in_a_long_answer_are_found_bit_by_bit(qtbot: Any) -> None:
+    text = "b c " * 30_000 + "The total is “nine  dollars” here. " + "d e " * 30_000
+    quote, other = 'the total is "nine dollars" HERE', "never said"
+    assert places_of(text, quote) == [] and is_looked_for(text, quote)
+    steps = list(look_through(text, quote))
+    assert len(steps) == -(-len(text) // STEP), "each is a bounded piece of the answer"
+    ((start, end),) = places_of(text, quote)
+    assert text[start:end] == "The total is “nine  dollars” here" and not is_looked_for(text, quote)
+    assert places_of(text, "nine  dollars") == [(start + 14, start + 27)], (
+        "what stands there word by word is found at once"
+    )
+    looking = Looking(QApplication.instance())
+    with qtbot.waitSignal(looking.done):
+        looking.begin(text, [quote, other])
+    assert places_of(text, other) == [] and not is_looked_for(text, other)
+
+
+def test_a_mark_far_down_a_long_answer_is_found_and_shown(view: LongText) -> None:
+    style, mark = QTextCharFormat(), QTextCharFormat()
+    mark.setFontUnderline(True)
+    runs = [("a" * 300_000, style), ("marked", mark), ("b" * 300_000, style)]
+    view.show_passages(Passages([Passage(QTextBlockFormat(), runs)]), base=QFont(), muted=style)
+    view.go_to(0, 300_003)
+    found = view.document().find("marked")
+    assert found.charFormat().fontUnderline() and found.selectedText() == "marked"
+
+
+def test_the_pane_says_how_long_a_text_is_and_goes_to_its_quotes(window: Window, tmp_path: Path, qtbot: Any) -> None:
+    project = Project.create(tmp_path / "long.errormap")
+    text = "a" * 300_000 + " so the total is 18 dollars " + "b" * 200_000
+    ids = add_records(project, [{"example_id": "e1", "output_text": text}])
+    add_analyses(project, {ids[0]: "Forgets the tip"})
+    with project.writing() as db:
+        quoted = '[{"criterion": "Total", "quality": "incorrect", "evidence": "the total is “18  dollars”"}]'
+        db.execute("UPDATE analysis SET required_criteria = ?", [quoted.replace("“18  dollars”", "18  DOLLARS")])
+    project.close()
+    assert window.session.open(tmp_path / "long.errormap")
+    window.session.select_record(ids[0])
+    pane = window.record
+    assert f"{len(text):,} CHARACTERS" in pane.text.toPlainText()
+    qtbot.waitUntil(lambda: pane._evidence.text() == "1 quote found", timeout=20_000)
+    pane._evidence.click()
+    assert "the total is 18 dollars" in pane.text.toPlainText()
+    pane.jump("analysis")
+    assert "Forgets the tip" in pane.text.toPlainText()
