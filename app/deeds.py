@@ -186,6 +186,10 @@ class Deeds:
                 files = result.get("files", [])
                 added, lost = sum(f["n_added"] for f in files), sum(f["n_lost"] for f in files)
                 said = result.get("summary") or tr("Imported {n:,} records, {lost:,} rows left out", n=added, lost=lost)
+                notices = result.get("notices", [])
+                if notices:
+                    said = trn("{said}. {n:,} name was changed: {first}", "{said}. {n:,} names were changed, the first: {first}",
+                               len(notices), said=said, first=notices[0])  # fmt: skip
                 self._session.say(tr("{said}", said=said))
                 problems = [p for f in files for p in f["problems"] if not p["is_kept"]]
                 if problems:

@@ -20,11 +20,15 @@ from app.fields import DecimalField, WholeField
 from app.plain import Label, TableItem
 from app.session import Session
 from errormap_core.errors import KnownError
-from errormap_core.importers.errormap_csv import Preview, preview
-from errormap_core.sentences import tr, trn
+from errormap_core.importers.atlas import open_atlas
+from errormap_core.importers.errormap_csv import Preview, preview, told_columns
+from errormap_core.importers.inputs import check_readable, found, shown
+from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.settings import MOST_SEED
 
 SHOWN_ROWS = 12
+MOST_LOOKED_AT = 200_000
+MOST_NOTICES = 200
 SHOWN_LETTERS = 120
 
 
@@ -89,11 +93,7 @@ class ImportDialog(Dialog):
     def _look(self) -> None:
         """Read the beginning of each file; one that cannot be imported stops the import."""
         if self._paths[0].suffix.lower() == ".json":
-            self.about.setText(
-                str(tr("An atlas: {name}. It needs a project without categories.", name=self._paths[0].name))
-            )
-            self.table.hide()
-            self.problems.hide()
+            self._show_atlas(found(self._paths[0]))
             return
         said, problems = [], []
         first: Preview | None = None
@@ -121,8 +121,8 @@ class ImportDialog(Dialog):
         threshold = seen.threshold if seen.threshold is not None else float("nan")
         return tr(
             "{name}: dataset “{dataset}”, {rows}{part}, {models}, mean score {mean:.3g}; under the threshold {threshold:g} "
-            "{failures}. {problems}. Read as {encoding}{guess}, separated by “{mark}”.",
-            name=seen.path.name,
+            "{failures}. {problems}. Read as {encoding}{guess}, separated by “{mark}”.{more}",
+            name=shown(seen.path.name),
             dataset=seen.dataset,
             rows=trn("{n:,} row", "{n:,} rows", seen.rows_read),
             part=part,
@@ -134,7 +134,35 @@ class ImportDialog(Dialog):
             encoding=seen.encoding,
             guess=guess,
             mark="tab" if seen.delimiter == "\t" else seen.delimiter,
+            more=self._kept(seen),
         )
+
+    def _kept(self, seen: Preview) -> Sentence:
+        """The columns that are imported beside those that the format knows; few of them by name."""
+        if not seen.kept_columns:
+            return tr("")
+        return trn(
+            " {n:,} other column is kept: {names}.",
+            " {n:,} other columns are kept: {names}.",
+            len(seen.kept_columns),
+            names=told_columns(seen.kept_columns),
+        )
+
+    def _show_atlas(self, path: Path) -> None:
+        """Say of an atlas what an import would; a large one takes too long to be looked through here."""
+        said = tr("An atlas: {name}. It needs a project without categories.", name=shown(path.name))
+        notices: list[Sentence] = []
+        try:
+            check_readable(path)
+            if path.stat().st_size <= MOST_LOOKED_AT:
+                notices = open_atlas(path).notices
+        except KnownError as error:
+            said = tr("⚠  {error}", error=error)
+            self.ok.setEnabled(False)
+        self.about.setText(str(said))
+        self.table.hide()
+        self.problems.setPlainText("\n".join(str(notice) for notice in notices[:MOST_NOTICES]))
+        self.problems.setVisible(bool(notices))
 
     def _fill(self, seen: Preview) -> None:
         titles = (tr("Line"), tr("Example"), tr("Model"), tr("Score"), tr("Question"), tr("Answer"))

@@ -1,5 +1,7 @@
 """The window as a whole: what is selected in one pane is selected in the others, work runs beside it, errors are sentences."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -485,3 +487,30 @@ def test_the_reason_why_there_is_no_proposal_follows_what_is_placed(opened: Open
     qtbot.waitUntil(lambda: f"{n + 2} diagnosed failures" in window.review._empty.text)
     window.session.apply(AssignFailures(record_ids=tuple(held[:1]), category_id=category))
     qtbot.waitUntil(lambda: f"{n + 1} diagnosed failure" in window.review._empty.text)
+
+
+def test_what_an_import_would_change_is_told_before(window: Window, tmp_path: Path) -> None:
+    from errormap_core.exporters.atlas import write_atlas
+    from errormap_core.taxonomy.operations import AddCategory
+
+    window.session.create(tmp_path / "p.errormap")
+    project = project_of(window)
+    project.apply(AddCategory(name="A"), actor=window.session.actor)
+    document = write_atlas(project, tmp_path / "a.json")
+    document["categories"][0]["name"] = "x" * 300
+    (tmp_path / "a.json").write_text(json.dumps(document), encoding="utf-8")
+    dialog = ImportDialog(window.session, [tmp_path / "a.json"], window)
+    assert "/categories/0/name: The name has 300 characters" in dialog.problems.toPlainText()
+    dialog.reject()
+    path = tmp_path / os.fsdecode(b"wide\xe9.csv")
+    extra = [f"c{i}" for i in range(20_000)]
+    header = ["example_id", "model", "input_text", "output_text", "score", *extra]
+    path.write_text(
+        ",".join(header) + '\n1,m,q,"a,0' + ",v" * 20_000 + "\n2,m,q,a,0" + ",v" * 20_000 + "\n", encoding="utf-8"
+    )
+    dialog = ImportDialog(window.session, [path], window)
+    assert (
+        "20,000 other columns are kept: c0, c1" in dialog.about.text() and "c19 and 19,980 more" in dialog.about.text()
+    )
+    assert "wide\ufffd.csv, line 2, output_text: A quote that opens here is not closed" in dialog.problems.toPlainText()
+    dialog.reject()
