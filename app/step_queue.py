@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from errormap_core.errors import KnownError, Locked
 from errormap_core.project.lock_holder import lock_holder
 from errormap_core.project.store import Project
+from errormap_core.project.watching import CutOff
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import Operation
@@ -101,6 +102,8 @@ class StepQueue(QObject):
         project, n = self._project, len(self._waiting)
         if project is None or not n or not self._is_late:
             return None
+        if project.cut_off is not None:
+            return project.cut_off
         return Locked(
             tr("{who} has locked this project.", who=lock_holder(project.path, project.reader)),
             where=str(project.path),
@@ -237,7 +240,10 @@ class StepQueue(QObject):
         step = self._waiting.popleft()  # who hears of it finds it taken
         try:
             run_step(step, project)
-        except Locked:
+        except (
+            Locked,
+            CutOff,
+        ):  # that the file was moved away is told where it is polled
             self._waiting.appendleft(step)
             return False
         except KnownError as error:

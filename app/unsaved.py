@@ -14,7 +14,7 @@ from app.plain import Label, literal, words
 from app.session import Session
 from app.step_queue import WaitingStep, run_step
 from errormap_core.errors import KnownError
-from errormap_core.project.copying import copy_with_steps
+from errormap_core.project.copying import copy_with_steps, rescue_with_steps
 from errormap_core.project.lock_holder import lock_holder
 from errormap_core.sentences import tr, trn
 
@@ -69,6 +69,12 @@ class UnsavedDialog(Dialog):
         lines = [f"•  {step.sentence()}" for step in steps[:MOST_NAMED]]
         if n > MOST_NAMED:
             lines.append(str(tr("and {n:,} more", n=n - MOST_NAMED)))
+        if project.cut_off is not None:
+            head = trn("{what} {n:,} step is in no file:", "{what} {n:,} steps are in no file:", n,
+                       what=project.cut_off.what)  # fmt: skip
+            self.said.setText("\n".join([str(head), *lines]))
+            self.drop.setText(literal(trn("Discard {n:,} step and close", "Discard {n:,} steps and close", n)))
+            return
         head = trn(
             "{who} has locked {name}. {n:,} step is not saved:",
             "{who} has locked {name}. {n:,} steps are not saved:",
@@ -100,12 +106,17 @@ class UnsavedDialog(Dialog):
         self._enable(False)
         self.problem.setText(str(tr("Saving the copy …")))
         self.problem.show()
+        project = self._session.project
+        lost = project if project is not None and project.cut_off is not None else None
         calls = [partial(run_step, step) for step in steps]
 
         def work() -> None:
             answer: object = KnownError(tr("The copy could not be saved."), where=str(target))
             try:
-                refused = copy_with_steps(self._path, target, calls)
+                if lost is None:
+                    refused = copy_with_steps(self._path, target, calls)
+                else:
+                    refused = rescue_with_steps(lost, target, calls)
                 answer = _not_all(refused, target) if refused else target
             except KnownError as error:
                 answer = error

@@ -68,7 +68,6 @@ def copy_with_steps(path: Path, target: Path, steps: Sequence[Step]) -> list[Kno
     Reading does not wait for who has locked the project for writing. Raises KnownError where there is something at `target`,
     or it cannot be written; nothing is left there then.
     """
-    refused = []
     with new_output(target, PROJECT, project=path, like=path) as new:
         with files.told(target):
             source = files.connect(path, read_only=True)
@@ -76,12 +75,24 @@ def copy_with_steps(path: Path, target: Path, steps: Sequence[Step]) -> list[Kno
                 _fill(source.conn, new, lambda done, total: None)
             finally:
                 source.close()
-        with Project.open(new) as project:
-            for step in steps:
-                try:
-                    step(project)
-                except KnownError as error:
-                    refused.append(error)
+        return _taken_in(new, steps)
+
+
+def rescue_with_steps(project: Project, target: Path, steps: Sequence[Step]) -> list[KnownError]:
+    """The same for a project whose file was moved away while it was open: from the connection that holds everything."""
+    copy_project(project, target)
+    return _taken_in(target, steps)
+
+
+def _taken_in(path: Path, steps: Sequence[Step]) -> list[KnownError]:
+    """Take the steps in a copy; what was not possible of them."""
+    refused = []
+    with Project.open(path) as project:
+        for step in steps:
+            try:
+                step(project)
+            except KnownError as error:
+                refused.append(error)
     return refused
 
 

@@ -10,8 +10,10 @@ from PySide6.QtWidgets import QLineEdit
 
 from app import step_queue
 from app.step_queue import BUSY_MS, WaitingStep
+from app.unsaved import UnsavedDialog
 from app.window import Window
 from errormap_core.project.queries import history
+from errormap_core.project.store import Project
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import AddCategory, AnnotateRecord, DeleteCategories, RenameCategory
 from tests.app.queue_fixtures import Queue
@@ -161,6 +163,27 @@ def test_after_two_seconds_it_is_said_who_has_locked_it_and_what_can_be_done(
     qtbot.mouseClick(window.waiting.retry, Qt.MouseButton.LeftButton) if window.waiting.text else session.steps.retry()
     qtbot.waitUntil(lambda: not session.steps.waiting, timeout=10_000)
     assert names(window)[-2:] == ["A", "B"] and not window.waiting.text
+
+
+def test_what_waits_is_kept_where_the_file_is_moved_away_meanwhile(opened: Opened, qtbot: Any, tmp_path: Path) -> None:
+    window, _ = opened
+    session = window.session
+    project = session.project
+    assert project is not None
+    for holder in hold(window, WRITER):
+        session.apply(AddCategory(name="A"))
+        away = project.path.with_name("away.errormap")
+        project.path.rename(away)
+        holder.let_go()
+        qtbot.wait(2 * step_queue.RETRY_MS)
+        assert len(session.steps.waiting) == 1 and not session.steps.settle()
+        assert not session.may_leave(session.close)
+        dialog = window.findChild(UnsavedDialog)
+        assert isinstance(dialog, UnsavedDialog) and "1 step is in no file" in dialog.said.text()
+        dialog.save_copy(tmp_path / "copy.errormap")
+        qtbot.waitUntil(lambda: not session.is_open, timeout=20_000)
+    with Project.open(tmp_path / "copy.errormap") as copy:
+        assert [c.name for c in copy.tree if c.reserved is None] == ["A"]
 
 
 def test_no_connection_of_the_window_waits_longer_than_is_felt(opened: Opened, qtbot: Any) -> None:
