@@ -22,11 +22,13 @@ from errormap_core.ids import new_id, now
 from errormap_core.output_paths import PROJECT, new_output
 from errormap_core.project import counting, files, log
 from errormap_core.project.salvage_reading import Reading
-from errormap_core.project.schema import APPLICATION_ID, migrations
+from errormap_core.project.salvage_source import readable
+from errormap_core.project.schema import APPLICATION_ID, OWED, migrations
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import KEY_COLUMNS, BulkRows, BulkUpdate, Edit, pack, unpack
+from errormap_core.taxonomy.tree import name_key
 
-_MADE_AGAIN = {"failure", "lease", "_sqlite_migrations", "sqlite_sequence"}
+_MADE_AGAIN = {"failure", "row_step", "lease", "_sqlite_migrations", "sqlite_sequence"}
 """Tables that are not saved: derived, or of no use."""
 
 _NAMES: dict[str, Sentence] = {
@@ -65,12 +67,13 @@ class Salvage:
     stood_in: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     n_garbled: int = 0
+    n_renamed: int = 0
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing was lost: only what is made again was damaged."""
         saved = all(table.lost == 0 for name, table in self.tables.items() if name != "embedding")
-        return saved and not (self.n_garbled or self.stood_in or self.left_out)
+        return saved and not (self.n_garbled or self.n_renamed or self.stood_in or self.left_out)
 
     def sentences(self) -> Iterator[Sentence]:
         """What was lost, by table; nothing where that is nothing."""
@@ -96,6 +99,9 @@ class Salvage:
                 "{table}: {n:,} row was left out, because what it is about is lost.",
                 "{table}: {n:,} rows were left out, because what they are about is lost.", n, table=_named(name),
             )  # fmt: skip
+        if self.n_renamed:
+            yield trn("{n:,} category was there twice; one of the two is marked as recovered.",
+                      "{n:,} categories were there twice; one of each two is marked as recovered.", self.n_renamed)  # fmt: skip
         if self.n_garbled:
             yield trn("{n:,} text holds damaged characters; they are shown as �.",
                       "{n:,} texts hold damaged characters; they are shown as �.", self.n_garbled)  # fmt: skip
@@ -107,16 +113,21 @@ class Salvage:
             "stood_in": dict(self.stood_in),
             "left_out": dict(self.left_out),
             "garbled": self.n_garbled,
+            "renamed": self.n_renamed,
             "is_whole": self.is_whole,
         }
 
 
 def repair(path: Path, target: Path) -> Salvage:
     """Make a repaired copy of `path` at `target`, where nothing may be. Raises KnownError where nothing can be saved."""
-    with new_output(target, PROJECT, inputs=[path], like=path) as new, files.told(target):
+    with (
+        new_output(target, PROJECT, inputs=[path], like=path) as new,
+        files.told(target),
+        readable(path, new.parent) as source,
+    ):
         db = files.connect(new, read_only=False)
         try:
-            salvage = _save(path, db)
+            salvage = _save(source, db)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             db.close()
@@ -125,7 +136,6 @@ def repair(path: Path, target: Path) -> Salvage:
 
 def _save(path: Path, db: Database) -> Salvage:
     salvage = Salvage()
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     migrations.apply(db)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute("PRAGMA foreign_keys = OFF")
@@ -138,9 +148,11 @@ def _save(path: Path, db: Database) -> Salvage:
         salvage.n_garbled = reading.n_garbled
     _take_from_log(db, salvage)
     _make_whole(db, salvage)
+    _tell_twins_apart(db, salvage)
     _close_log(db, salvage)
     _keep_counting(db)
-    counting.refresh(db)
+    db.execute("DELETE FROM meta WHERE key = ?", [OWED])
+    counting.make_again(db)
     db.execute("COMMIT")
     db.execute("PRAGMA foreign_keys = ON")
     return salvage
@@ -234,6 +246,22 @@ def _make_whole(db: Database, salvage: Salvage) -> None:
                     salvage.left_out[table] += max(0, n)
                     if table in salvage.tables:
                         salvage.tables[table].kept -= max(0, n)
+
+
+def _tell_twins_apart(db: Database, salvage: Salvage) -> None:
+    """A category whose id was damaged comes back from the log beside itself: no two of one name stand below one parent."""
+    seen: set[tuple[str | None, str]] = set()
+    rows = db.execute(
+        "SELECT id, parent_id, name FROM category WHERE retired IS NULL ORDER BY reserved IS NULL, rowid DESC"
+    )
+    for key, parent, name in rows.fetchall():
+        new, n = name, 1
+        while (parent, name_key(new)) in seen:
+            new, n = f"{name} (recovered {n})", n + 1
+        seen.add((parent, name_key(new)))
+        if new != name:
+            db.execute("UPDATE category SET name = ? WHERE id = ?", [new, key])
+            salvage.n_renamed += 1
 
 
 def _broken(db: Database) -> list[tuple[str, str, int | None, str, Any]]:

@@ -248,3 +248,28 @@ def test_a_missing_project_is_not_repaired(tmp_path: Path, capsys: pytest.Captur
     assert run("check", tmp_path / "none.errormap", "--repair") == 2
     assert "no such project" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_cut_off_is_repaired(copy: Path, tmp_path: Path) -> None:
+    """As a copy that did not come to its end leaves it."""
+    data = copy.read_bytes()
+    copy.write_bytes(data[: len(data) * 2 // 3 + 100])
+    assert run("stats", copy) == 2
+    assert run("check", copy, "--repair", "-o", tmp_path / "r.errormap") == 1
+    assert run("stats", tmp_path / "r.errormap") == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.errormap", "r.errormap"], "no working copy is left"
+
+
+@pytest.mark.parametrize("donor", ["a backup", "a new project"])
+def test_a_lost_list_of_tables_is_taken_from_elsewhere(copy: Path, tmp_path: Path, donor: str) -> None:
+    if donor == "a backup":
+        assert run("backup", copy) == 0
+    data = bytearray(copy.read_bytes())
+    data[2048:4096] = b"\xff" * 2048  # the first page, behind its header: the tree of the list of tables
+    data[100:140] = b"\xff" * 40
+    copy.write_bytes(data)
+    assert health.look_over(copy) is not None
+    salvage = repair(copy, tmp_path / "r.errormap")
+    assert salvage.is_whole, [str(s) for s in salvage.sentences()]
+    with Project.open(tmp_path / "r.errormap") as project:
+        assert check(project, replay=True) == []
