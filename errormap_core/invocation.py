@@ -57,7 +57,7 @@ class Invocation:
             finally:
                 if not read_only and opened.cut_off is None:
                     health.vouch(path)
-        if not read_only:
+        if not read_only and opened.cut_off is None:
             self._back_up(path)
 
     def _back_up(self, path: Path) -> None:

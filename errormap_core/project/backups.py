@@ -59,6 +59,7 @@ def back_up(
     """
     if keep < 1:
         return None
+    files.check_file(path)  # SQLite would make a file where there is none
     with files.told(path):
         source = files.connect(path, read_only=True)
     try:

@@ -118,6 +118,7 @@ def made_sound(path: Path) -> None:
 def _quick_check(path: Path, cancelled: Stopped) -> str | None:
     """What SQLite finds wrong, or None."""
     try:
+        files.check_file(path)  # SQLite would make a file where there is none
         with files.told(path):
             db = files.connect(path, read_only=True)
             try:

@@ -230,3 +230,13 @@ def test_the_message_of_a_damaged_file_names_what_is_there(
     assert run("restore", path, "--backup", "latest") == 0
     assert run("stats", path) == 0
     assert run("set", path, "--set", "atlas.title=X", "--as", "Ann") == 0
+
+
+def test_a_project_that_was_moved_away_leaves_nothing_at_its_old_place(project: Project, tmp_path: Path) -> None:
+    project.close()
+    project.path.rename(tmp_path / "moved.errormap")
+    with pytest.raises(KnownError, match="no such project"):
+        back_up(project.path)
+    with pytest.raises(KnownError, match="no such project"):
+        health.look_over(project.path)
+    assert [p.name for p in tmp_path.iterdir()] == ["moved.errormap"]
