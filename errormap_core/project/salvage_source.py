@@ -46,9 +46,8 @@ def _has_tables(path: Path) -> bool:
         with files.told(path):
             db = files.connect(path, read_only=True)
             try:
-                return (
-                    db.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('record', 'log')").fetchone()[0] == 2
-                )
+                (n,) = db.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('record', 'log')").fetchone()
+                return bool(n == 2)
             finally:
                 db.close()
     except (KnownError, sqlite3.DatabaseError):
