@@ -1,5 +1,6 @@
 """What the window's own commands do: open, import, export, run work, change the look."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from app.judging.dialog import JudgeDialog
 from app.settings.dialog import SettingsDialog
 from app.tasks.runner import Job
 from errormap_core.errors import KnownError
+from errormap_core.output_paths import PROJECT, check_output
 from errormap_core.project.queries import failure_rows
 from errormap_core.sentences import Sentence, tr, trn
 
@@ -36,7 +38,8 @@ class Deeds:
     # Projects
 
     def new(self) -> None:
-        path = ask_save(self._window, tr("New project"), filters=PROJECTS)
+        check = partial(check_output, kind=PROJECT)
+        path = ask_save(self._window, tr("New project"), filters=PROJECTS, ending=PROJECT.ending, check=check)
         if path is not None:
             self._session.create(path if path.suffix else path.with_suffix(".errormap"))
 
@@ -95,8 +98,13 @@ class Deeds:
         project = self._session.project
         if project is None:
             return
+        from errormap_core.exporters.atlas import ATLAS
+
         suggested = str(project.path.with_name(f"{project.path.stem}.atlas.json"))
-        name = ask_save(self._window, tr("Export atlas"), start=suggested, filters=tr("Atlas (*.json)"))
+        kinds, check = tr("Atlas (*.json)"), partial(check_output, kind=ATLAS, project=project.path)
+        name = ask_save(
+            self._window, tr("Export atlas"), start=suggested, filters=kinds, ending=ATLAS.ending, check=check
+        )
         if name is not None:
             self._session.start("export", [str(project.path), "-o", str(name)])
 

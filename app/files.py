@@ -7,13 +7,20 @@ and so may a desktop's. Hence a provider of icons that does not look into files,
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QDir, QFileInfo, Qt
 from PySide6.QtGui import QAbstractFileIconProvider, QIcon
-from PySide6.QtWidgets import QApplication, QFileDialog, QStyle, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QGridLayout, QStyle, QWidget
 
+from app.plain import Label
+from errormap_core.errors import KnownError
 from errormap_core.sentences import Sentence, tr
+from errormap_core.visible_text import visible_sentence
+
+Check = Callable[[Path], object]
+"""Raises KnownError for a name that cannot be taken."""
 
 
 class NameIcons(QAbstractFileIconProvider):
@@ -36,7 +43,15 @@ class NameIcons(QAbstractFileIconProvider):
 class FileDialog(QFileDialog):
     """A dialog for files that opens none of them."""
 
-    def __init__(self, parent: QWidget, title: Sentence, *, start: str = "", filters: Sentence | None = None) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        title: Sentence,
+        *,
+        start: str = "",
+        filters: Sentence | None = None,
+        check: Check | None = None,
+    ) -> None:
         if os.name == "posix":  # before the dialog is made: only then has it widgets that take a provider
             QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
         super().__init__(parent, str(title), QDir.rootPath())  # where no project lies, until the provider is set
@@ -46,6 +61,27 @@ class FileDialog(QFileDialog):
         self.setDirectory(start or QDir.currentPath())
         if filters is not None:
             self.setNameFilters(str(filters).split(";;"))
+        self._check = check
+        self.problem = Label(self)
+        self.problem.setWordWrap(True)
+        self.problem.hide()
+        layout = self.layout()
+        if isinstance(layout, QGridLayout):  # a desktop's own dialog has none
+            layout.addWidget(self.problem, layout.rowCount(), 0, 1, -1)
+
+    def accept(self) -> None:
+        """Take the name, unless it is refused, which is told here."""
+        chosen = [Path(name) for name in self.selectedFiles()]
+        self.problem.hide()
+        if self._check is not None and not any(path.is_dir() for path in chosen):  # a folder is entered
+            try:
+                for path in chosen:
+                    self._check(path)
+            except KnownError as error:
+                self.problem.setText(visible_sentence(error))
+                self.problem.show()
+                return
+        super().accept()
 
     def ask(self) -> list[Path]:
         """What was chosen; nothing where it was cancelled."""
@@ -53,10 +89,21 @@ class FileDialog(QFileDialog):
 
 
 def ask_save(
-    parent: QWidget, title: Sentence, *, start: str = "", filters: Sentence, confirms: bool = True
+    parent: QWidget,
+    title: Sentence,
+    *,
+    start: str = "",
+    filters: Sentence,
+    ending: str = "",
+    check: Check | None = None,
+    confirms: bool = True,
 ) -> Path | None:
-    """A name to save under, or None. Who replaces nothing need not have it confirmed."""
-    dialog = FileDialog(parent, title, filters=filters)
+    """A name to save under, or None. One without an ending gets `ending`; what `check` refuses is told in the dialog.
+
+    Who replaces nothing need not have it confirmed.
+    """
+    dialog = FileDialog(parent, title, filters=filters, check=check)
+    dialog.setDefaultSuffix(ending)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setFileMode(QFileDialog.FileMode.AnyFile)
     dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, not confirms)

@@ -8,6 +8,8 @@ from pathlib import Path
 import jsonschema
 
 from errormap_core import engine_jobs, jobs
+from errormap_core.exporters.atlas import ATLAS
+from errormap_core.output_paths import check_output
 from errormap_core.people import actor_in
 from errormap_core.reporting import Reporter
 from errormap_core.resources import resource_path
@@ -22,6 +24,8 @@ def demo(reporter: Reporter, settings: UserSettings, *, folder: str | None = Non
     """Analyse 5 sample failures, embed and propose afresh, accept, export, validate; say what each step took."""
     target = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="errormap-demo-"))
     target.mkdir(parents=True, exist_ok=True)
+    atlas = target / "atlas.json"
+    check_output(atlas, ATLAS)
     times: dict[str, float] = {}
     clock = time.monotonic()
 
@@ -40,7 +44,6 @@ def demo(reporter: Reporter, settings: UserSettings, *, folder: str | None = Non
         lap("embed and propose")
         accepted = jobs.accept_job(project, reporter, actor=actor, proposal_ids=None)
         lap("accept")
-        atlas = target / "atlas.json"
         exported = jobs.export_job(project, atlas, reporter)
         lap("export")
     schema = json.loads(resource_path("schemas", "atlas.schema.json").read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from app import files
 from app.files import FileDialog
 from app.window import Window
+from errormap_core.exporters.atlas import ATLAS
+from errormap_core.output_paths import check_output
 from errormap_core.sentences import tr
 
 Opened = tuple[Window, list[str]]
@@ -89,3 +92,37 @@ def test_what_is_chosen_comes_back_and_what_is_cancelled_does_not(
         found = getattr(files, ask)(window, tr("Which?"), **kept)
         expected: Any = [wanted] if ask == "ask_open_several" else wanted
         assert found == (expected if accept else ([] if ask == "ask_open_several" else None))
+
+
+def test_a_name_that_cannot_be_written_is_told_in_the_dialog(opened: Opened, tmp_path: Path, qtbot: Any) -> None:
+    """Before the job starts; the project is not opened to find out, and the dialog stays."""
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    held = locks(project.path.parent)
+    other = tmp_path / "notes.json"
+    other.write_text("{}", encoding="utf-8")
+    check = partial(check_output, kind=ATLAS, project=project.path)
+    dialog = FileDialog(window, tr("Export atlas"), start=str(tmp_path), check=check)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+    dialog.setDefaultSuffix("json")
+    dialog.show()
+    for path, said in (
+        (other, "There is a file of this name, and it is not an atlas."),
+        (project.path, "This is the project itself."),
+        (tmp_path / "other.errormap", "This is the name of a project"),
+    ):
+        dialog.setDirectory(str(path.parent))
+        dialog.selectFile(path.name)
+        dialog.accept()
+        assert said in dialog.problem.text()
+        assert dialog.isVisible()
+        assert not dialog.problem.isHidden()
+    assert locks(project.path.parent) == held
+    dialog.setDirectory(str(tmp_path))
+    dialog.selectFile("new")
+    dialog.accept()
+    assert not dialog.isVisible()
+    assert [Path(name).name for name in dialog.selectedFiles()] == ["new.json"]
+    assert other.read_text(encoding="utf-8") == "{}"
