@@ -9,6 +9,7 @@ import copy
 import difflib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,9 +259,12 @@ class UserSettings:
         self._values.update(checked)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = self.path.with_suffix(".new")
+            target = Path(os.path.realpath(self.path))  # a link to a file kept elsewhere stays
+            new = target.with_suffix(".new")
             new.write_text(json.dumps(self._values, indent=1, ensure_ascii=False), encoding="utf-8")
-            new.replace(self.path)
+            if target.exists():
+                shutil.copymode(target, new)
+            new.replace(target)
         except OSError as error:
             raise KnownError(
                 tr("Your settings could not be saved ({reason}).", reason=error.strerror),

@@ -17,6 +17,7 @@ from errormap_core.exporters.atlas import ATLAS, write_atlas
 from errormap_core.output_paths import PROJECT, check_output, new_output, write_output
 from errormap_core.project.check import check
 from errormap_core.project.store import Project
+from errormap_core.settings import UserSettings
 from tests.core.taxonomy.test_curation import make_project
 
 OURS = b'{\n  "format": "errormap-atlas", "rest": 0}'
@@ -269,3 +270,14 @@ def test_a_prompt_that_was_edited_is_not_written_over(project: Project, tmp_path
     file.write_text(file.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
     assert cli.main(arguments) == 2
     assert file.read_text(encoding="utf-8").endswith("# mine\n")
+
+
+def test_the_settings_stay_linked_and_private(tmp_path: Path) -> None:
+    kept = tmp_path / "dotfiles.json"
+    kept.write_text('{"user.name": "Ann"}', encoding="utf-8")
+    kept.chmod(0o600)
+    link = tmp_path / "settings.json"
+    link.symlink_to(kept)
+    UserSettings(link)["user.initials"] = "AB"
+    assert link.is_symlink()
+    assert (mode(kept), UserSettings(kept)["user.initials"]) == (0o600, "AB")
