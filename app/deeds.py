@@ -1,6 +1,5 @@
 """What the window's own commands do: open, import, export, run work, change the look."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from app.judging.dialog import JudgeDialog
 from app.settings.dialog import SettingsDialog
 from app.tasks.runner import Job
 from errormap_core.errors import KnownError
-from errormap_core.output_paths import PROJECT, check_output
 from errormap_core.project.queries import failure_rows
 from errormap_core.sentences import Sentence, tr, trn
 
@@ -38,8 +36,7 @@ class Deeds:
     # Projects
 
     def new(self) -> None:
-        check = partial(check_output, kind=PROJECT)
-        path = ask_save(self._window, tr("New project"), filters=PROJECTS, ending=PROJECT.ending, check=check)
+        path = ask_save(self._window, tr("New project"), filters=PROJECTS)
         if path is not None:
             self._session.create(path if path.suffix else path.with_suffix(".errormap"))
 
@@ -101,9 +98,9 @@ class Deeds:
         from errormap_core.exporters.atlas import ATLAS
 
         suggested = str(project.path.with_name(f"{project.path.stem}.atlas.json"))
-        kinds, check = tr("Atlas (*.json)"), partial(check_output, kind=ATLAS, project=project.path)
+        kinds = tr("Atlas (*.json)")
         name = ask_save(
-            self._window, tr("Export atlas"), start=suggested, filters=kinds, ending=ATLAS.ending, check=check
+            self._window, tr("Export atlas"), start=suggested, filters=kinds, kind=ATLAS, project=project.path
         )
         if name is not None:
             self._session.start("export", [str(project.path), "-o", str(name)])

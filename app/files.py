@@ -8,6 +8,7 @@ and so may a desktop's. Hence a provider of icons that does not look into files,
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QDir, QFileInfo, Qt
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QGridLayout, QStyle, QW
 
 from app.plain import Label
 from errormap_core.errors import KnownError
+from errormap_core.output_paths import PROJECT, OutputKind, check_output
 from errormap_core.sentences import Sentence, tr
 from errormap_core.visible_text import visible_sentence
 
@@ -94,16 +96,17 @@ def ask_save(
     *,
     start: str = "",
     filters: Sentence,
-    ending: str = "",
-    check: Check | None = None,
+    kind: OutputKind = PROJECT,
+    project: Path | None = None,
     confirms: bool = True,
 ) -> Path | None:
-    """A name to save under, or None. One without an ending gets `ending`; what `check` refuses is told in the dialog.
+    """A name to save a file of this kind under, or None. One without an ending gets the kind's; what may not be written over
+    is told in the dialog.
 
     Who replaces nothing need not have it confirmed.
     """
-    dialog = FileDialog(parent, title, filters=filters, check=check)
-    dialog.setDefaultSuffix(ending)
+    dialog = FileDialog(parent, title, filters=filters, check=partial(check_output, kind=kind, project=project))
+    dialog.setDefaultSuffix(kind.ending)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setFileMode(QFileDialog.FileMode.AnyFile)
     dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, not confirms)
