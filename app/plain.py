@@ -6,16 +6,18 @@ and methods that guess (tests/test_plain_text.py insists); what is here shows ev
 nobody sees by a sign, and of a text without end its beginning.
 """
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any, Protocol, overload
 
 from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QTextOption
 from PySide6.QtGui import Qt as Guessing
 from PySide6.QtWidgets import (
     QLabel,
     QListWidgetItem,
+    QPlainTextEdit,
     QTableWidgetItem,
     QTabWidget,
     QTextEdit,
@@ -34,6 +36,8 @@ LONGEST_LINE = 400
 
 _NO_TAG = "\u2060"
 """A word joiner: nothing that begins with it is the name of a tag or of a character."""
+
+_ENDLESS = re.compile(r"[^\s]{2000}")
 
 WIDEST = 110
 """Characters in a line of a tooltip before it is wrapped."""
@@ -146,6 +150,28 @@ class TreeItem(QTreeWidgetItem):
 
     def setText(self, column: int, text: str) -> None:
         super().setText(column, one_line(text))
+
+
+class WritingField(QPlainTextEdit):
+    """A text of several lines to write. A word without end is broken anywhere: to look for a better place would take seconds."""
+
+    def __init__(self, *words: Any) -> None:
+        super().__init__(*(word for word in words if not isinstance(word, str)))
+        for word in words:
+            if isinstance(word, str):
+                self.setPlainText(word)
+
+    def setPlainText(self, text: str) -> None:
+        self._break(text)
+        super().setPlainText(text)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        self._break(source.text())
+        super().insertFromMimeData(source)
+
+    def _break(self, text: str) -> None:
+        if _ENDLESS.search(text):
+            self.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
 
 
 class PlainView(QTextEdit):

@@ -16,7 +16,7 @@ GUESSING = {
 }  # fmt: skip
 """Classes that show a text as markup, or an item whose tooltip would be."""
 
-ITEMS = {"QListWidgetItem", "QTableWidgetItem", "QTreeWidgetItem"}
+ITEMS = {"QListWidgetItem", "QTableWidgetItem", "QTreeWidgetItem", "QPlainTextEdit"}
 """May be named, as types of what Qt gives back; not made, not inherited from."""
 
 METHODS = {

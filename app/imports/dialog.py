@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QFormLayout,
     QHBoxLayout,
-    QPlainTextEdit,
     QRadioButton,
     QTableWidget,
     QVBoxLayout,
@@ -17,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from app.dialogs import Dialog
 from app.fields import DecimalField, WholeField
-from app.plain import Label, TableItem
+from app.plain import Label, TableItem, WritingField
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.importers.atlas import open_atlas
@@ -47,7 +46,7 @@ class ImportDialog(Dialog):
         self.table.verticalHeader().hide()
         self.table.setShowGrid(False)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.problems = QPlainTextEdit(self)
+        self.problems = WritingField(self)
         self.problems.setReadOnly(True)
         self.problems.setAccessibleName(str(tr("Problems in the rows read so far")))
         self.problems.setMaximumHeight(120)
@@ -179,7 +178,7 @@ class ImportDialog(Dialog):
                 row.output_text,
             )
             for column, text in enumerate(texts):
-                item = TableItem(" ".join(text.split())[:SHOWN_LETTERS])
+                item = TableItem(" ".join(text[: 2 * SHOWN_LETTERS].split())[:SHOWN_LETTERS])
                 if column in (0, 3):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(place, column, item)

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QHeaderView,
-    QPlainTextEdit,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.plain import Label, TableItem, set_tooltip
+from app.plain import Label, TableItem, WritingField, set_tooltip
 from app.session import Session
 from app.theme import HEADING, SPACE, SUBHEADING, make_primary
 from errormap_core.errors import KnownError
@@ -71,7 +70,7 @@ class Details(QScrollArea):
         self._facts = QFormLayout()
         self._facts.setHorizontalSpacing(3 * SPACE)
         self._facts.setVerticalSpacing(4)
-        self.template = QPlainTextEdit()
+        self.template = WritingField()
         self.template.setReadOnly(True)
         self.template.setMinimumHeight(160)
         self.template.setTabChangesFocus(True)

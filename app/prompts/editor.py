@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QFontDatabase, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from app.plain import Label
+from app.plain import Label, WritingField
 from app.theme import SPACE, Theme
 from errormap_core.errors import KnownError
 from errormap_core.judge.own_prompt import FIELDS
@@ -26,7 +26,7 @@ def _is_save(event: QKeyEvent) -> bool:
     return is_ctrl and event.key() in (Qt.Key.Key_S, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
-class TextField(QPlainTextEdit):
+class TextField(WritingField):
     """A text that is as high as it is long; tells when it is left, and when Ctrl+S or Ctrl+Enter asks to save it."""
 
     left = Signal()

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFormLayout, QLineEdit, QWidget
 
 from app.dialogs import Dialog, written_in
 from app.fields import ChoiceField
-from app.plain import Label
+from app.plain import Label, WritingField
 from app.records.document import VERDICTS
 from app.text_drafts import TextDrafts
 from errormap_core.judge.analysis import MAX_SUMMARY, MAX_TITLE
@@ -29,7 +29,7 @@ class AnalysisDialog(Dialog):
             self.verdict.addItem(str(name), key)
         self.title = QLineEdit(self)
         self.title.setMaxLength(MAX_TITLE)
-        self.summary = QPlainTextEdit(self)
+        self.summary = WritingField(self)
         self.summary.setTabChangesFocus(True)
         if before is not None:
             self.verdict.setCurrentIndex(self.verdict.findData(before.verdict))

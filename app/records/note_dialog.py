@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.dialogs import Dialog, written_in
+from app.plain import WritingField
 from app.text_drafts import TextDrafts
 from errormap_core.project.queries import RecordDetail
 from errormap_core.sentences import tr
@@ -19,7 +20,7 @@ class NoteDialog(Dialog):
     ) -> None:
         super().__init__(tr("Note"), parent)
         self._detail, self._write = detail, write
-        self.text = QPlainTextEdit(detail.note, self)
+        self.text = WritingField(detail.note, self)
         self.text.setAccessibleName(str(tr("Note on this record")))
         self.text.setTabChangesFocus(True)
         self.column.addWidget(self.text)

@@ -7,7 +7,7 @@ from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QEnterEvent, QFocusEvent, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QAbstractButton, QGridLayout, QSizePolicy, QWidget
 
-from app.plain import literal, one_line, set_tooltip
+from app.plain import LONGEST_LINE, literal, one_line, set_tooltip
 from app.theme import Theme
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.asking import Became
@@ -156,7 +156,7 @@ class CandidateButton(QAbstractButton):
         font.setStrikeOut(self.is_gone)
         painter.setFont(font)
         painter.setPen(QColor(scheme.muted if self.is_gone else scheme.text))
-        name = painter.fontMetrics().elidedText(self._name(), Qt.TextElideMode.ElideRight, words.width())
+        name = painter.fontMetrics().elidedText(one_line(self._name()), Qt.TextElideMode.ElideRight, words.width())
         painter.drawText(words, middle, name)
         if not note:
             self._paint_share(
@@ -166,7 +166,7 @@ class CandidateButton(QAbstractButton):
             painter.setFont(self._theme.font())
             painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
             below = QRect(words.left(), top + line, room.right() - words.left() - 8, line)
-            text = " ".join(self.candidate.description.split())
+            text = one_line(" ".join(self.candidate.description[:LONGEST_LINE].split()))
             painter.drawText(below, middle, metrics.elidedText(text, Qt.TextElideMode.ElideRight, below.width()))
         painter.end()
 

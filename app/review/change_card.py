@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QGridLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.plain import Label
+from app.plain import Label, WritingField
 from app.review.parts import Card, MemberList, Text, examples
 from app.session import Session
 from errormap_core.project.pending import ProposalRow
@@ -33,7 +33,7 @@ class ChangeCard(Card):
         self.then_place, self.then_text = Text(self, muted=True), Text(self)
         self.name = QLineEdit(self)
         self.name.setAccessibleName(str(tr("Name after it")))
-        self.description = QPlainTextEdit(self)
+        self.description = WritingField(self)
         self.description.setAccessibleName(str(tr("Description after it")))
         self.description.setTabChangesFocus(True)
         self.description.setMaximumHeight(120)

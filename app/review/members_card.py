@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSize
-from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.plain import WritingField
 from app.review.deck import Deck
 from app.review.parts import SHOWN_MEMBERS, Card, MemberList, Text
 from app.session import Session
@@ -31,7 +32,7 @@ class MembersCard(Card):
         self._sure: dict[str, float] = {}  # of failures that move, how sure that they belong there
         self.name = QLineEdit(self)
         self.name.setAccessibleName(str(tr("Name of the new category")))
-        self.description = QPlainTextEdit(self)
+        self.description = WritingField(self)
         self.description.setAccessibleName(str(tr("Description of the new category")))
         self.description.setTabChangesFocus(True)
         self.description.setMaximumHeight(76)

@@ -3,10 +3,10 @@
 import json
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFormLayout, QWidget
 
 from app.dialogs import Dialog, written_in
-from app.plain import Label
+from app.plain import Label, WritingField
 from app.session import Session
 from errormap_core.sentences import tr, trn
 from errormap_core.taxonomy.operations import AnnotateCategory, DescribeCategory
@@ -22,8 +22,8 @@ class DescribeDialog(Dialog):
         self._session = session
         self._category = project.tree.live(category_id)
         self.resize(600, 480)
-        self.description = QPlainTextEdit(self._category.description, self)
-        self.notes = QPlainTextEdit(self._category.notes, self)
+        self.description = WritingField(self._category.description, self)
+        self.notes = WritingField(self._category.notes, self)
         for field in (self.description, self.notes):
             field.setTabChangesFocus(True)
         self.notes.setPlaceholderText(str(tr("What belongs, what does not, examples: for annotators")))

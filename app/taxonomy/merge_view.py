@@ -5,14 +5,13 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QFormLayout,
     QHBoxLayout,
-    QPlainTextEdit,
     QRadioButton,
     QWidget,
 )
 
 from app.dialogs import Dialog, Field, written_in
 from app.fields import ChoiceField
-from app.plain import Label
+from app.plain import Label, WritingField
 from app.session import Session
 from app.taxonomy.merge_sides import MergeSides
 from errormap_core.errors import KnownError
@@ -38,7 +37,7 @@ class MergeView(Dialog):
         self.name = ChoiceField(self)
         self.name.setEditable(True)
         self.name.addItems([tree.live(c).name for c in category_ids])
-        self.description = QPlainTextEdit(self)
+        self.description = WritingField(self)
         self.description.setTabChangesFocus(True)
         self.description.setMaximumHeight(80)
         self.rename = QRadioButton(str(tr("&rename them")), self)

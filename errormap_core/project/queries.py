@@ -200,7 +200,8 @@ def n_counted_in(db: Database, category_ids: Sequence[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """A failure as a list shows it. `category_id` is of the counted assignment; texts are whole."""
+    """A failure as a list shows it. `category_id` is of the counted assignment. The answer is not among
+    it: a list that reads a hundred rows would read as many answers, of megabytes each."""
 
     record_id: str
     dataset: str
@@ -211,7 +212,6 @@ class FailureRow:
     error_title: str
     error_summary: str
     category_id: str | None
-    output_text: str
     reason: str
     placed_by: str | None = None
     diagnosed_by: str | None = None
@@ -221,7 +221,7 @@ class FailureRow:
 def failure_rows(db: Database, record_ids: Sequence[str]) -> dict[str, FailureRow]:
     """Rows for these failures by id (those that fail no more are left out)."""
     sql = """SELECT f.record_id, f.dataset, f.model, r.example_id, r.score, f.state,
-            coalesce(a.error_title, ''), coalesce(a.error_summary, ''), x.category_id, r.output_text,
+            coalesce(a.error_title, ''), coalesce(a.error_summary, ''), x.category_id,
             CASE WHEN f.state IN ('excluded', 'disputed') THEN m.reason WHEN f.state = 'engine_failed' THEN
                 (SELECT e.reason FROM judge_error e WHERE e.record_id = f.record_id ORDER BY e.id DESC LIMIT 1)
                 ELSE '' END, f.placed_by, f.diagnosed_by, f.looked_at

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QFont, QTextBlockFormat, QTextCharFormat, QTextCursor
+from PySide6.QtCore import QMimeData, QPoint, Qt
+from PySide6.QtGui import QFont, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextOption
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from app.plain import WritingField
 from app.records.long_text import MOST, LongText
 from app.records.passages import LONGEST_PIECE, Passage, Passages, cost_of, pieces_of
 from app.records.quotes import STEP, Looking, is_looked_for, look_through, places_of
@@ -219,3 +220,17 @@ def test_the_pane_says_how_long_a_text_is_and_goes_to_its_quotes(window: Window,
     assert "the total is 18 dollars" in pane.text.toPlainText()
     pane.jump("analysis")
     assert "Forgets the tip" in pane.text.toPlainText()
+
+
+def test_a_field_breaks_a_word_without_end_anywhere(qtbot: Any) -> None:
+    field = WritingField()
+    qtbot.addWidget(field)
+    field.setPlainText("a word " * 10_000)
+    assert field.wordWrapMode() != QTextOption.WrapMode.WrapAnywhere
+    data = QMimeData()
+    data.setText("a" * 100_000)
+    field.insertFromMimeData(data)
+    assert field.wordWrapMode() == QTextOption.WrapMode.WrapAnywhere
+    again = WritingField("b" * 100_000)
+    qtbot.addWidget(again)
+    assert again.wordWrapMode() == QTextOption.WrapMode.WrapAnywhere and len(again.toPlainText()) == 100_000
