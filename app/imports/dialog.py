@@ -191,7 +191,7 @@ class ImportDialog(Dialog):
         project = self._session.project
         if project is None:
             return
-        arguments = [str(project.path), *map(str, self._paths), "--as-id", self._session.actor]
+        arguments = [str(project.path), *map(shown, self._paths), "--as-id", self._session.actor]
         if self._paths[0].suffix.lower() != ".json":
             arguments += ["--on-error", "rollback" if self.roll_back.isChecked() else "keep"]
             arguments += ["--on-conflict", "replace" if self.replace.isChecked() else "keep"]

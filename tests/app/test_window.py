@@ -489,7 +489,7 @@ def test_the_reason_why_there_is_no_proposal_follows_what_is_placed(opened: Open
     qtbot.waitUntil(lambda: f"{n + 1} diagnosed failure" in window.review._empty.text)
 
 
-def test_what_an_import_would_change_is_told_before(window: Window, tmp_path: Path) -> None:
+def test_what_an_import_would_change_is_told_before(window: Window, tmp_path: Path, qtbot: Any) -> None:
     from errormap_core.exporters.atlas import write_atlas
     from errormap_core.taxonomy.operations import AddCategory
 
@@ -513,4 +513,6 @@ def test_what_an_import_would_change_is_told_before(window: Window, tmp_path: Pa
         "20,000 other columns are kept: c0, c1" in dialog.about.text() and "c19 and 19,980 more" in dialog.about.text()
     )
     assert "wide\ufffd.csv, line 2, output_text: A quote that opens here is not closed" in dialog.problems.toPlainText()
-    dialog.reject()
+    with qtbot.waitSignal(window.session.tasks.finished, timeout=60_000):
+        dialog._start()
+    assert project.db.execute("SELECT dataset FROM record").fetchall() == [("wide\ufffd",)]

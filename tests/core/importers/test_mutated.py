@@ -114,7 +114,7 @@ def mutated_json(document: Any, rng: random.Random) -> bytes:
                     deep = [deep]
                 holder[key] = deep
             case 2 if isinstance(holder, list):
-                holder.append(value)
+                holder.append(json.loads(json.dumps(value)))
             case _:
                 holder[key] = rng.choice(ODD_VALUES)
     return json.dumps(document).encode()
