@@ -356,6 +356,7 @@ class TaxonomyDock(QWidget):
         wanted = [c for c in self._session.scope.category_ids or () if self.index_of(c).isValid()]
         if wanted != self.selected_ids():
             self._select(wanted)
+        self._session.context_changed.emit()  # the view has forgotten what was selected, and does not say so
         self._is_following = False
         self._hint(self._numbers)
 

@@ -21,6 +21,8 @@ import errormap_core
 from errormap_core import tasks
 from errormap_core.errors import KnownError
 from errormap_core.judge.base import Cancelled
+from errormap_core.judge.gguf_file import read_model_file
+from errormap_core.judge.memory_cap import Watch, memory_cap, took_too_much
 from errormap_core.judge.model_file import check_model_file, load_error
 from errormap_core.sentences import tr
 
@@ -49,7 +51,8 @@ class EngineSettings:
     `threads` 0 is half of the cores, `gpu_layers` -1 is all. `sequences` records are written at once, each in a context
     of `context` tokens; `batch` tokens are decoded at once; `flash` is -1 (llama.cpp decides), 0 or 1. `template` is ''
     for the model's own, 'none', a name that llama.cpp knows, or a file. `thinking` bounds the tokens of models that
-    think first. `cpus` are those that the engine may use (empty: all), `main_gpu` the one that it uses (None: all).
+    think first. `cpus` are those that the engine may use (empty: all), `main_gpu` the one that it uses (None: all). `memory`
+    is what it may have for itself, 0 what is worked out of the model (memory_cap.py).
     """
 
     path: Path
@@ -64,6 +67,18 @@ class EngineSettings:
     main_gpu: int | None = None
     cpus: tuple[int, ...] = ()
     journal: bool = False
+    memory: int = 0
+
+    def memory_cap(self) -> int:
+        """Bytes of memory that the engine may have for itself."""
+        return self.memory or memory_cap(
+            read_model_file(self.path),
+            self.context,
+            self.sequences,
+            gpu_layers=self.gpu_layers,
+            batch=self.batch,
+            threads=self.threads or default_threads(),
+        )
 
     def load_request(self) -> dict[str, Any]:
         """What the engine's process is asked to load."""
@@ -112,6 +127,7 @@ class EngineProcess:
         check_library()
         check_model_file(settings.path)
         self.settings = settings
+        self._cap = settings.memory_cap()
         self._silence_s = silence_s
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._said: collections.deque[str] = collections.deque(maxlen=40)
@@ -136,6 +152,8 @@ class EngineProcess:
         ]
         for thread in self._threads:
             thread.start()
+        mapped = settings.path.stat().st_size
+        self._memory = Watch(self._process.pid, self._cap, mapped=mapped, end=self._process.kill)
         try:
             self.loaded: dict[str, Any] = self._load(cancelled)
         except BaseException:
@@ -235,6 +253,7 @@ class EngineProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._memory.stop()
         for thread in self._threads:
             thread.join()
         self.waiting.clear()
@@ -246,12 +265,14 @@ class EngineProcess:
 
     def _load(self, cancelled: tasks.Cancelled) -> dict[str, Any]:
         with contextlib.suppress(EngineDied):  # seen below, with what it said
-            self._send(self.settings.load_request())
+            self._send({**self.settings.load_request(), "memory": self._cap})
         while True:
             try:
                 answer = self._next(_LOOK_EVERY_S)
             except EngineDied:
                 said = self._last_words()
+                if self._memory.over is not None:
+                    raise took_too_much(self.settings.path, self._memory.over, self._cap) from None
                 was_killed = self._process.poll() == -_SIGKILL and not self._is_silent
                 raise load_error(self.settings.path, said, killed=was_killed) from None
             if answer is None:
@@ -311,6 +332,8 @@ class EngineProcess:
         self._threads[1].join(1.0)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
+        if self._memory.over is not None:
+            return str(took_too_much(self.settings.path, self._memory.over, self._cap).what)
         code = self._process.poll()
         ended = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
         return f"{' '.join(self._said)} ({ended})".strip()

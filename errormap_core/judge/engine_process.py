@@ -121,8 +121,11 @@ class Engine:
     def load(self, request: dict[str, Any]) -> bool:
         """Load the model and make its context; False, and said so, where that fails."""
         from errormap_core.judge import llama
+        from errormap_core.judge.memory_cap import limit_self
         from errormap_core.judge.scheduling import Scheduler
 
+        if request.get("memory"):
+            limit_self(request["memory"])  # before anything of the model's, its chat template included, is looked at
         placement = llama.Placement(**request["placement"])
         try:
             self._model = llama.Model(request["path"], placement, log=self._log.said)
@@ -130,8 +133,8 @@ class Engine:
         except llama.TemplateFailed as error:
             self._channel.send({"template_failed": str(error)})
             return False
-        except llama.LoadFailed as error:
-            self._channel.send({"load_failed": self._log.said() or str(error)})
+        except (llama.LoadFailed, MemoryError) as error:
+            self._channel.send({"load_failed": self._log.said() or str(error) or "out of memory"})
             return False
         if request.get("journal"):
             self._decoder.journal = self._journal_of()

@@ -28,6 +28,9 @@ from errormap_core.judge.writing import Limits, Writer, most_tokens
 TEMPLATE_LIMIT_S = 5.0
 """A template that has not filled itself in by then loops."""
 
+TEMPLATE_LIMIT_CHARACTERS = 1_000_000
+"""A template that writes more around two short messages grows without end."""
+
 _MARK = re.compile(r"[^\w\s▁]")
 """Runs of white space are such tokens too, and may stay what they are."""
 
@@ -276,10 +279,14 @@ class Model:
                     eos_token=self._token_text(llama_cpp.llama_vocab_eos(self._vocab)),
                     bos_token=self._token_text(llama_cpp.llama_vocab_bos(self._vocab)),
                 )
+                # What it writes is counted as it comes: its own loops would fill the memory within the time.
+                formatter._environment = cast(Any, _Bounded(formatter._environment))
                 with _limited(TEMPLATE_LIMIT_S):
                     return str(formatter(messages=cast(Any, list(messages))).prompt)
             except _TooSlow as error:
                 raise ValueError(f"it did not end within {TEMPLATE_LIMIT_S:.0f} seconds") from error
+            except MemoryError as error:
+                raise ValueError("it takes too much memory") from error
             except (
                 jinja2.TemplateError,
                 TypeError,
@@ -288,7 +295,6 @@ class Model:
                 AttributeError,
                 ArithmeticError,
                 RecursionError,
-                MemoryError,
             ) as error:
                 raise ValueError(f"{type(error).__name__}: {error}") from error
 
@@ -325,6 +331,23 @@ class _Marks:
 
 class _TooSlow(Exception):
     """Raised in a thread that takes too long."""
+
+
+class _Bounded:
+    """A template that is filled up to a length."""
+
+    def __init__(self, template: Any) -> None:
+        self._template = template
+
+    def render(self, **values: Any) -> str:
+        pieces: list[str] = []
+        n = 0
+        for piece in self._template.generate(**values):
+            n += len(piece)
+            if n > TEMPLATE_LIMIT_CHARACTERS:
+                raise ValueError(f"it writes more than {TEMPLATE_LIMIT_CHARACTERS:,} characters")
+            pieces.append(piece)
+        return "".join(pieces)
 
 
 @contextlib.contextmanager
