@@ -6,8 +6,7 @@ import urllib.parse
 from pathlib import Path
 
 from errormap_core.errors import KnownError
-from errormap_core.project import looking
-from errormap_core.project.sqlite_said import sentence_for
+from errormap_core.project.sqlite_said import log_file, sentence_for
 from errormap_core.project.watching import FileWatch
 from errormap_core.sentences import tr
 
@@ -45,7 +44,7 @@ def in_two_files(error: sqlite3.DatabaseError, path: Path) -> KnownError:
         tr(
             "All steps are saved, but in two files: {name} and {log}. The second could not be merged into the first: {reason}",
             name=path.name,
-            log=looking.log_file(path).name,
+            log=log_file(path).name,
             reason=error if reason is None else reason.what,
         ),
         where=str(path),

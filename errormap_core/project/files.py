@@ -16,7 +16,7 @@ from errormap_core.ids import now
 from errormap_core.project import counting, looking
 from errormap_core.project.sampling import register_functions
 from errormap_core.project.schema import migrations
-from errormap_core.project.sqlite_said import sentence_for
+from errormap_core.project.sqlite_said import log_file, sentence_for
 from errormap_core.sentences import tr
 
 BUSY_MS = 30_000
@@ -71,7 +71,7 @@ def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS) -> Database:
         is_ours = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         if read_only and not is_ours:
             query = "mode=ro"
-            if not os.access(path.parent, os.W_OK) and not looking.log_file(path).exists():
+            if not os.access(path.parent, os.W_OK) and not log_file(path).exists():
                 query = "immutable=1"  # nobody can write beside us there, nor can SQLite make its -shm
             uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{query}"
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)

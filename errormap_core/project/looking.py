@@ -8,7 +8,6 @@ its locks away.
 """
 
 import contextlib
-import os
 import sqlite3
 import urllib.parse
 from pathlib import Path
@@ -16,17 +15,11 @@ from pathlib import Path
 from errormap_core import trouble
 from errormap_core.errors import KnownError
 from errormap_core.project.schema import APPLICATION_ID
-from errormap_core.project.sqlite_said import sentence_for
+from errormap_core.project.sqlite_said import log_file, sentence_for
 from errormap_core.sentences import tr
 
 BUSY_MS = 1_000
 """How long looking waits for another process that is just recovering the log."""
-
-
-def log_file(path: Path) -> Path:
-    """SQLite's write-ahead log of a project: beside the file that a link leads to."""
-    real = Path(os.path.realpath(path))
-    return real.with_name(real.name + "-wal")
 
 
 def refuse_what_is_no_project(path: Path, *, busy_ms: int = BUSY_MS) -> None:

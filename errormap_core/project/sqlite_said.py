@@ -1,6 +1,7 @@
 """What SQLite says of the world (full, locked, read-only, broken), as a sentence that blames the right thing."""
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -19,6 +20,21 @@ _WRITING = (
     sqlite3.SQLITE_IOERR_SHMMAP,
 )
 """Codes that mean a failed write; SQLite keeps the system's reason to itself."""
+
+
+_NEEDS_FOLDER = (
+    sqlite3.SQLITE_READONLY_CANTINIT,
+    sqlite3.SQLITE_READONLY_RECOVERY,
+    sqlite3.SQLITE_READONLY_CANTLOCK,
+    sqlite3.SQLITE_CANTOPEN,
+)
+"""Codes for a log that cannot be read where nothing may be written beside it."""
+
+
+def log_file(path: Path) -> Path:
+    """SQLite's write-ahead log of a project: beside the file that a link leads to."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + "-wal")
 
 
 def sentence_for(error: sqlite3.DatabaseError, path: Path) -> KnownError | None:
@@ -48,7 +64,18 @@ def sentence_for(error: sqlite3.DatabaseError, path: Path) -> KnownError | None:
         return trouble.DiskError(
             tr("The disk is full."), where=str(path), fix=tr("Free some space and do it again; nothing was half done.")
         )
-    if cause is not None or code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+    if extended in _NEEDS_FOLDER and _has_unreadable_log(path):
+        return trouble.DiskError(
+            tr(
+                "The latest steps are in {log}, which cannot be read where nothing may be written.",
+                log=log_file(path).name,
+            ),
+            where=str(path),
+            fix=tr("Copy both files into a folder that you may write in, and open the copy."),
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or (
+        cause is not None and code != sqlite3.SQLITE_CANTOPEN
+    ):
         return trouble.DiskError(
             tr("The project cannot be written."),
             where=str(path),
@@ -71,3 +98,8 @@ def sentence_for(error: sqlite3.DatabaseError, path: Path) -> KnownError | None:
         where=str(path),
         fix=tr("Check that the disk is still connected and who may read the file."),
     )
+
+
+def _has_unreadable_log(path: Path) -> bool:
+    """Whether a file that may be read has a log that SQLite would have to write beside."""
+    return os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK) and log_file(path).exists()

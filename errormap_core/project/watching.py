@@ -13,7 +13,7 @@ from pathlib import Path
 
 from errormap_core.errors import KnownError
 from errormap_core.ids import now
-from errormap_core.project.looking import log_file
+from errormap_core.project.sqlite_said import log_file
 from errormap_core.sentences import Sentence, tr
 
 Identity = tuple[int, int]

@@ -16,7 +16,7 @@ from errormap_core.project import checkpointing
 from errormap_core.project.check import check
 from errormap_core.project.store import Project
 from errormap_core.taxonomy.operations import AddCategory
-from tests.core.project.test_moved import deleted, folder_renamed, log_deleted, renamed, replaced, until
+from tests.core.project.test_moved import log_deleted, renamed, replaced, until
 
 Opened = tuple[Window, list[str]]
 
@@ -41,10 +41,6 @@ def test_a_copy_is_saved_by_a_job(opened: Opened, qtbot: Any, tmp_path: Path, mo
     qtbot.waitUntil(lambda: not window.session.tasks.running(), timeout=60_000)
     assert f"Wrote {target}" in window.step_strip.text
     assert "Just now" in names_in(target)
-
-
-def test_a_copy_over_the_open_project_is_refused(opened: Opened, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    window, _ = opened
     project = window.session.project
     assert project is not None
     to(monkeypatch, project.path)
@@ -52,10 +48,10 @@ def test_a_copy_over_the_open_project_is_refused(opened: Opened, qtbot: Any, mon
     qtbot.waitUntil(lambda: bool(window.strip.text), timeout=60_000)
     assert "project itself" in window.strip.text
     window.session.apply(AddCategory(name="Still"))
-    assert window.session.project is not None and project.cut_off is None
+    assert project.cut_off is None
 
 
-@pytest.mark.parametrize("way", [renamed, deleted, replaced, log_deleted], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", [renamed, replaced, log_deleted], ids=lambda way: way.__name__)
 def test_the_window_says_that_its_file_is_lost_and_saves_every_step(
     opened: Opened, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Callable[[Path], None]
 ) -> None:
@@ -144,19 +140,6 @@ def test_closing_without_a_copy_leaves_the_file_that_took_the_place(opened: Open
     dialog.leave_button.click()
     assert not window.isVisible()
     assert project.path.read_bytes() == theirs
-
-
-def test_a_folder_that_was_renamed_is_named(opened: Opened, tmp_path: Path) -> None:
-    window, _ = opened
-    folder = tmp_path / "work"
-    folder.mkdir()
-    path = folder / "p.errormap"
-    Project.create(path).close()
-    assert window.session.open(path)
-    folder_renamed(path)
-    window.session.poll()
-    assert str(tmp_path / "other" / "p.errormap") in window.strip.text
-    window.session.has_copy = True
 
 
 def test_who_turns_to_another_program_finds_every_step_in_the_file(

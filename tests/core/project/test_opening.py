@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import sqlite3
-import stat
 import struct
 import subprocess
 import sys
@@ -55,6 +54,7 @@ def full_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose last steps are in its log alone."""
     project = Project.create(tmp_path_factory.mktemp("opening") / "p.errormap")
     project.db.execute("PRAGMA wal_autocheckpoint = 0")
+    project.checkpoints.close()  # they stay in the log
     actor = project.annotator("Ann")
     project.apply(AddCategory(name="Kept"), actor=actor)
     add_records(project, [{"example_id": f"e{i}", "input_text": "word " * 200} for i in range(600)])
@@ -168,8 +168,8 @@ def as_another_user(code: str) -> subprocess.CompletedProcess[str]:
 def test_a_file_that_may_not_be_read_is_told_as_such(full_log: Project, tmp_path: Path) -> None:
     path = tmp_path / "cut.errormap"
     cut_short(full_log, path, 0)
-    for folder in tmp_path.parents[:3]:
-        folder.chmod(folder.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
     path.chmod(0)
     code = f"""
 from pathlib import Path
@@ -187,6 +187,31 @@ for read_only in (True, False):
     first, second = done.stdout.splitlines()
     assert first == second
     assert "Choose a file" not in first and "who may read" in first
+
+
+def test_a_log_on_a_disk_for_reading_only_is_told_with_the_way_to_read_it(full_log: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "readable"
+    folder.mkdir()
+    path = folder / "cut.errormap"
+    cut_short(full_log, path, 3)
+    for place in (tmp_path, *tmp_path.parents[:3]):
+        place.chmod(0o755)
+    for file in (path, Path(f"{path}-wal")):
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    code = f"""
+from pathlib import Path
+from errormap_core.errors import KnownError
+from errormap_core.project.store import Project
+try:
+    Project.open(Path({str(path)!r}), read_only=True)
+except KnownError as error:
+    print(error)
+"""
+    done = as_another_user(code)
+    folder.chmod(0o755)
+    assert "The latest steps are in cut.errormap-wal" in done.stdout, done.stderr
+    assert "Copy both files" in done.stdout
 
 
 def test_a_name_that_is_too_long_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
