@@ -93,7 +93,7 @@ def restore_job(call: Invocation) -> int:
     """List the backups, or put one back."""
     path = Path(call.args.project)
     try:
-        found = backup_folder.backups_of(path)
+        found = backups.found_for(path)
     except OSError as error:
         raise KnownError(
             tr("The folder of backups cannot be read ({reason}).", reason=error.strerror),

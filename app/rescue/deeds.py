@@ -13,7 +13,7 @@ from app.rescue.strip import DamageStrip
 from app.rescue.watch import Rescue
 from app.tasks.runner import Job
 from errormap_core.errors import KnownError
-from errormap_core.project import backup_folder, health
+from errormap_core.project import backup_folder, backups, health
 from errormap_core.project.backup_folder import Backup
 from errormap_core.project.damage import DamagedFile
 from errormap_core.safety_jobs import repaired_name
@@ -61,7 +61,7 @@ class RescueDeeds:
         if path is None:
             return
         try:
-            found = backup_folder.backups_of(path)
+            found = backups.found_for(path)
         except OSError as error:
             folder = str(backup_folder.backups_folder())
             self._session.failed.emit(

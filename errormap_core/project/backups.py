@@ -122,6 +122,25 @@ def restore(backup: Path, target: Path, *, replace: bool = False) -> Path | None
     return kept
 
 
+def found_for(path: Path) -> list[Backup]:
+    """The backups of a project, also those from before its file was moved or copied to `path`; the newest first.
+
+    Raises OSError where the folder of backups cannot be read.
+    """
+    copy_id = None
+    if path.is_file():
+        with (
+            contextlib.suppress(KnownError, sqlite3.DatabaseError),
+            files.told(path),
+        ):  # damaged: known by its place alone
+            db = files.connect(path, read_only=True)
+            try:
+                copy_id = _copy_id(db) or None
+            finally:
+                db.close()
+    return backup_folder.backups_of(path, copy_id)
+
+
 def chosen(wanted: str, found: list[Backup]) -> Backup:
     """The backup that a person names: by its number in the list, 'latest', or its file. Raises KnownError."""
     if wanted == "latest" and found:

@@ -89,6 +89,20 @@ def test_a_copy_elsewhere_does_not_push_out_this_one(project: Project, tmp_path:
     assert made in backup_folder.backups_of(tmp_path / "copy.errormap"), "it is of the same project"
 
 
+def test_a_project_that_was_moved_finds_its_backups(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = back_up(project.path)
+    assert made is not None
+    project.close()
+    project.path.rename(tmp_path / "renamed.errormap")
+    assert backups.found_for(tmp_path / "renamed.errormap") == [made]
+    assert backups.found_for(project.path) == [made], "where it was, too"
+    assert run("restore", tmp_path / "renamed.errormap") == 0
+    assert str(made.path) in capsys.readouterr().out
+    assert not project.path.exists()
+
+
 def test_what_a_killed_process_left_is_removed_and_never_listed(project: Project) -> None:
     made = back_up(project.path)
     assert made is not None

@@ -39,9 +39,11 @@ def old_file(path: Path) -> None:
 def test_an_older_file_is_migrated_after_a_backup(tmp_path: Path) -> None:
     path = tmp_path / "old.errormap"
     old_file(path)
+    path.chmod(0o600)
     with Project.open(path) as project:
         assert project.setting("atlas.title") == "Old"
         assert project.backup is not None
+        assert project.backup.stat().st_mode & 0o777 == 0o600, "what is private stays private"
         assert "lease" not in Database(project.backup).table_names()
         assert {"lease", "record_note"} <= set(project.db.table_names())
         project.apply(AddCategory(name="A"), actor=project.annotator("Ann"))
