@@ -116,7 +116,7 @@ def mutated_json(document: Any, rng: random.Random) -> bytes:
             case 2 if isinstance(holder, list):
                 holder.append(json.loads(json.dumps(value)))
             case _:
-                holder[key] = rng.choice(ODD_VALUES)
+                holder[key] = copy.deepcopy(rng.choice(ODD_VALUES))
     return json.dumps(document).encode()
 
 
