@@ -50,7 +50,7 @@ def test_trying_keeps_nothing(project: Project, ids: list[str], capsys: pytest.C
 
 def test_a_record_that_is_none_is_told(project: Project, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     found = call(capsys, "try", str(project.path), "--record", "nonesuch", code=2)
-    assert "There is no record nonesuch" in json.dumps(found)
+    assert "There is no record with the id" in json.dumps(found)
 
 
 def test_how_a_model_runs_is_measured_once_and_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
