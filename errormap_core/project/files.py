@@ -62,21 +62,21 @@ def check_new(path: Path) -> None:
         raise trouble.known(long, where=str(path))
 
 
-def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS) -> Database:
-    """A connection with foreign keys enforced, in autocommit: transactions are opened by hand.
+def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS, makes: bool = False) -> Database:
+    """A connection with foreign keys enforced, in autocommit: transactions are opened by hand. Only with `makes` a file is
+    made where there is none: one that was moved away must not come back empty.
 
     Raises Locked where another program holds the file's lock for longer than `busy_ms`.
     """
     with told(path):
         is_ours = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        query = "mode=rwc" if makes else "mode=rw"  # a reader too, so that SQLite can clean up behind it
         if read_only and not is_ours:
             query = "mode=ro"
             if not os.access(path.parent, os.W_OK) and not log_file(path).exists():
                 query = "immutable=1"  # nobody can write beside us there, nor can SQLite make its -shm
-            uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{query}"
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        else:  # a reader that may write to the folder, so that SQLite can clean up behind it
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{query}"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         try:
             connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
             connection.execute("PRAGMA foreign_keys = ON")

@@ -125,7 +125,7 @@ def repair(path: Path, target: Path) -> Salvage:
         files.told(target),
         readable(path, new.parent) as source,
     ):
-        db = files.connect(new, read_only=False)
+        db = files.connect(new, read_only=False, makes=True)
         try:
             salvage = _save(source, db)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -100,7 +100,7 @@ class Project:
         files.check_new(path)
         new = path.with_name(path.name + f".new-{new_id()[:8]}")
         try:
-            db = files.connect(new, read_only=False)
+            db = files.connect(new, read_only=False, makes=True)
             try:
                 db.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 files.migrate(db, new, read_only=False)

@@ -28,7 +28,7 @@ from tests.core.taxonomy.curation import snapshot
 
 def old_file(path: Path) -> None:
     """A file as version v001 left it."""
-    db = files.connect(path, read_only=False)
+    db = files.connect(path, read_only=False, makes=True)
     migrations.apply(db, stop_before="v002_notes_and_leases")
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.table("meta").insert({"key": "copy_id", "value": "old"})

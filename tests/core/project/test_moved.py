@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from errormap_core.errors import KnownError
-from errormap_core.project import checkpointing, watching
+from errormap_core.project import checkpointing, files, watching
 from errormap_core.project.check import check
 from errormap_core.project.copying import copy_project, copying, rescue
 from errormap_core.project.store import Project
@@ -183,6 +183,17 @@ def test_a_file_that_came_back_is_not_written_by_who_lost_it(open_one: tuple[Pro
     code += "with Project.open(Path(sys.argv[1])) as p: print([c.name for c in p.tree if not c.reserved])"
     done = subprocess.run([sys.executable, "-c", code, str(project.path)], capture_output=True, text=True, check=True)
     assert done.stdout == "['Before']\n"
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_no_empty_file_comes_back_where_one_was_moved_away(open_one: tuple[Project, str], read_only: bool) -> None:
+    """By a thread that connects late, as those of lists and backups do."""
+    project, _ = open_one
+    renamed(project.path)
+    with pytest.raises(KnownError, match="cannot be opened"):
+        files.connect(project.path, read_only=read_only)
+    assert not project.path.exists()
+    project.close()
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
