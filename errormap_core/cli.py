@@ -346,6 +346,7 @@ def _models(call: Invocation) -> int:
         [Path(name) for name in given],
         also=[Path(current)] if current else [],
         context=call.args.context or setting("judge.context").default,
+        most_copies=call.settings["judge.copies_megabytes"] * 1_000_000,
     )
     for line in models_report.table(report):
         call.reporter.say(line)

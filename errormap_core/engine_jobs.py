@@ -15,6 +15,7 @@ from errormap_core.judge.diagnose import diagnose, run_parameters
 from errormap_core.judge.engine import default_threads
 from errormap_core.judge.estimate import Estimate, estimate
 from errormap_core.judge.gguf_file import read_model_file
+from errormap_core.judge.kept_copies import drop_copies, say_dropped
 from errormap_core.judge.memory import refuse_unfit
 from errormap_core.judge.model_file import check_model_file
 from errormap_core.judge.project_prompts import prompt_of
@@ -251,4 +252,7 @@ def tune_job(
         except Stopped:
             return Outcome({"model": str(path)}, stopped=True)
     reporter.say(tr("{name}: {what}", name=path.name, what=tuning.sentence()))
+    keep = Path(tuning.copy) if tuning.copy else None
+    if gone := drop_copies(settings["judge.copies_megabytes"] * 1_000_000, keep=keep):
+        reporter.say(say_dropped(gone))
     return Outcome(tuning.to_json())

@@ -139,6 +139,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("judge.batch", 0, "int", "Batch, tokens", "The most that are decoded in one go; 0 for what was found best.", "user", 0, 4096),
     Setting("judge.flash_attention", "measured", "choice", "Flash attention", "As it was found best, or always or never.", "user", choices=("measured", "on", "off")),
     Setting("judge.copies", "auto", "choice", "Copy of the weights", "auto keeps a copy as Q8_0 in the cache where that is faster and says the same; q4_0 is smaller, faster and less exact; never keeps none.", "user", choices=("auto", "q8_0", "q4_0", "never")),
+    Setting("judge.copies_megabytes", 10_000, "int", "Copies of weights, MB in all", "Above this size the copy that was used longest ago is deleted; none that a judge runs on.", "user", 0, 10_000_000),
     Setting("judge.tuning", True, "flag", "Measure speed", "The first time that a model is used here, find out in about half a minute how it runs best.", "user"),
     Setting("judge.engines", 1, "int", "Engines", "Processes that work one queue: one a GPU, or one a part of a large machine's memory.", "user", 1, 16),
     Setting("judge.gpu_layers", 0, "int", "Layers on the GPU", "0 for none, -1 for all.", "user", -1, 10000),

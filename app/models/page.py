@@ -28,6 +28,7 @@ from app.theme import HEADING, SPACE
 from errormap_core.errors import KnownError
 from errormap_core.judge import catalogue, devices
 from errormap_core.judge.catalogue import Entry
+from errormap_core.judge.kept_copies import kept_copies, say_copies
 from errormap_core.judge.memory import memory_needed, memory_there
 from errormap_core.judge.models_report import COLUMNS, JUDGES, NUMBERS, cells, too_large
 from errormap_core.sentences import Sentence, tr, trn
@@ -60,8 +61,8 @@ class ModelsPage(QWidget):
         self._llama.ended.connect(self._on_asked)
         self._knows_llama = False
         self._there = memory_there()
-        self._title, self.able, self.folders = Label(self), Label(self), Label(self)
-        for label in (self.able, self.folders):
+        self._title, self.able, self.folders, self.copies = (Label(self) for _ in range(4))
+        for label in (self.able, self.folders, self.copies):
             label.setWordWrap(True)
             label.setForegroundRole(label.foregroundRole().PlaceholderText)
         self.add_button = QPushButton(str(tr("&Add folder…")), self)
@@ -105,6 +106,7 @@ class ModelsPage(QWidget):
         column.addWidget(self._title)
         column.addWidget(self.able)
         column.addWidget(self.folders)
+        column.addWidget(self.copies)
         column.addLayout(buttons)
         column.addWidget(split, 1)
 
@@ -399,12 +401,20 @@ class ModelsPage(QWidget):
         """Whether models are being read, or llama.cpp is being asked."""
         return self._reader.is_running or self._llama.is_running
 
+    def _show_copies(self) -> None:
+        """How much room copies of weights take in the cache; nothing where there are none."""
+        copies = kept_copies()
+        most = self._session.settings["judge.copies_megabytes"] * 1_000_000
+        self.copies.setText(str(say_copies(copies, most)) if copies else "")
+        self.copies.setVisible(bool(copies))
+
     def focus_list(self) -> None:
         self.table.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_selected(self) -> None:
         entry = self.selected()
         self._there = memory_there()
+        self._show_copies()
         self.details.show_entry(
             entry,
             context=self._context(),

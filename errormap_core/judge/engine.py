@@ -22,6 +22,7 @@ from errormap_core import tasks
 from errormap_core.errors import KnownError
 from errormap_core.judge.base import Cancelled
 from errormap_core.judge.gguf_file import read_model_file
+from errormap_core.judge.kept_copies import in_use
 from errormap_core.judge.memory_cap import Watch, memory_cap, took_too_much
 from errormap_core.judge.model_file import check_model_file, load_error
 from errormap_core.sentences import tr
@@ -153,6 +154,8 @@ class EngineProcess:
         for thread in self._threads:
             thread.start()
         mapped = settings.path.stat().st_size
+        self._used = contextlib.ExitStack()
+        self._used.enter_context(in_use(settings.path))
         self._memory = Watch(self._process.pid, self._cap, mapped=mapped, end=self._process.kill)
         try:
             self.loaded: dict[str, Any] = self._load(cancelled)
@@ -254,6 +257,7 @@ class EngineProcess:
             self._process.kill()
             self._process.wait()
         self._memory.stop()
+        self._used.close()
         for thread in self._threads:
             thread.join()
         self.waiting.clear()

@@ -8,6 +8,7 @@ from typing import Any
 from errormap_core.errors import KnownError
 from errormap_core.judge.catalogue import Entry, models
 from errormap_core.judge.gguf_file import KINDS, ModelFile
+from errormap_core.judge.kept_copies import Copy, kept_copies, say_copies
 from errormap_core.judge.memory import MemoryThere, memory_needed, memory_there, refuse_if_too_large, size_text
 from errormap_core.sentences import Sentence, tr
 
@@ -16,11 +17,14 @@ JUDGES = ("chat", "base")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The entries, the context (in tokens) that memory is told for, and the memory that is there."""
+    """The entries, the context (in tokens) that memory is told for, and the memory that is there; copies of weights that are
+    kept in the cache, and how many bytes these may take."""
 
     entries: tuple[Entry, ...]
     context: int
     there: MemoryThere
+    copies: tuple[Copy, ...] = ()
+    most_copies: int = 0
 
     @property
     def problems(self) -> list[KnownError]:
@@ -43,13 +47,15 @@ class Report:
             "memory_available": self.there.available,
             "memory_total": self.there.total,
             "models": rows,
+            "copies": [copy.to_json() for copy in self.copies],
+            "copies_most_bytes": self.most_copies,
             "problems": [str(problem) for problem in self.problems],
         }
 
 
-def report(folders: Sequence[Path], *, also: Sequence[Path] = (), context: int) -> Report:
-    """Read the embedded models, the files `also` and those below the folders."""
-    return Report(tuple(models(folders, also=also)), context, memory_there())
+def report(folders: Sequence[Path], *, also: Sequence[Path] = (), context: int, most_copies: int = 0) -> Report:
+    """Read the embedded models, the files `also` and those below the folders. `most_copies`: bytes that copies may take."""
+    return Report(tuple(models(folders, also=also)), context, memory_there(), tuple(kept_copies()), most_copies)
 
 
 def too_large(entry: Entry, context: int, there: MemoryThere) -> KnownError | None:
@@ -87,6 +93,11 @@ def table(report: Report) -> Iterator[str]:
             total=size_text(there.total),
         )
     )
+    if report.copies:
+        yield str(say_copies(list(report.copies), report.most_copies))
+        for copy in report.copies:
+            name = Path(copy.model).name if copy.model else tr("a model that is gone")
+            yield f"  {copy.path.name}: {size_text(copy.n_bytes)}, {name}"
 
 
 COLUMNS: tuple[tuple[str, Sentence], ...] = (

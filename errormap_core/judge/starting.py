@@ -10,6 +10,7 @@ from errormap_core import tasks
 from errormap_core.judge.devices import ask_devices
 from errormap_core.judge.engine import EngineSettings, default_threads
 from errormap_core.judge.gguf_file import ModelFile, read_model_file
+from errormap_core.judge.kept_copies import drop_copies
 from errormap_core.judge.llama_judge import LlamaJudge
 from errormap_core.judge.memory import memory_needed, memory_there, refuse_if_too_large, refuse_unfit
 from errormap_core.judge.model_file import check_model_file, embedded_model_path
@@ -95,6 +96,7 @@ def plan_judge(
         thinking=chosen_in_project("judge.thinking"),
     )
     copies = user_settings["judge.copies"]
+    drop_copies(user_settings["judge.copies_megabytes"] * 1_000_000)
     tuning = known_tuning(path, gpu_layers=layers, copies=copies)
     if tuning is None and user_settings["judge.tuning"]:
         tuning = yield from tune(path, gpu_layers=layers, context=context, copies=copies, cancelled=cancelled)
@@ -104,6 +106,7 @@ def plan_judge(
         chosen["flash"] = _FLASH[user_settings["judge.flash_attention"]]
     if tuning is not None:
         settings = tuned_settings(tuning, settings, chosen=chosen)
+        drop_copies(user_settings["judge.copies_megabytes"] * 1_000_000, keep=settings.path)  # one may have come
     else:
         settings = replace(
             settings,

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from errormap_core import tasks
-from errormap_core.caches import cache_folder
 from errormap_core.ids import now
 from errormap_core.judge.engine import EngineSettings, check_library, default_threads, environment
 from errormap_core.judge.gguf_file import ModelFile, read_model_file
+from errormap_core.judge.kept_copies import in_use, kept_folder
 from errormap_core.judge.memory import memory_needed, memory_there
 from errormap_core.judge.model_file import file_sha256, load_error
 from errormap_core.sentences import Sentence, tr
@@ -114,11 +114,6 @@ class Tuning:
         )
 
 
-def kept_folder() -> Path:
-    """Where measurements and copies are kept."""
-    return cache_folder() / "judge"
-
-
 def known_tuning(model: Path, *, gpu_layers: int = 0, copies: str = "auto") -> Tuning | None:
     """What was found before for this model, on this machine, or None."""
     path = _file(file_sha256(model), gpu_layers, copies)
@@ -162,7 +157,7 @@ def tune(
     for part in kept_folder().glob("*.part"):  # of one that was killed
         if time.time() - part.stat().st_mtime > STALE_PART_S:
             part.unlink(missing_ok=True)
-    with _Measuring(cancelled) as measuring:
+    with contextlib.ExitStack() as kept, _Measuring(cancelled) as measuring:
         trials = _Trials(measuring, model, found, gpu_layers, context, began)
         yield Progress("tune", 0, None, tr("Measuring {name} as it is", name=model.name))
         trials.first()
@@ -172,6 +167,7 @@ def tune(
             yield Progress(
                 "tune", len(trials.done), None, tr("Trying a copy of the weights as {format}", format=format_)
             )
+            kept.enter_context(in_use(_copy_path(sha, format_)))
             trials.copy(format_, _copy_path(sha, format_))
         for flash in (0, 1):
             if not trials.is_over():
