@@ -1,8 +1,8 @@
 """How fast a model is run in one way: `python -m errormap_core.judge.measuring`, in a process of its own.
 
-It reads JSON lines {"path", "placement", "depth", "steps"} and answers each with {"prefill_tokens_per_s",
-"decode_tokens_per_s", "memory"} or {"failed": why}; {"copy": path, "to": path, "format": name} makes a copy of the
-weights in another format and answers {"bytes"} or {"failed"}. It ends with its standard input.
+It reads JSON lines {"path", "placement", "depth", "steps", "memory"}, of which the last is what it may have for itself, and
+answers each with {"prefill_tokens_per_s", "decode_tokens_per_s"} or {"failed": why}; {"copy": path, "to": path, "format":
+name} makes a copy of the weights in another format and answers {"bytes"} or {"failed"}. It ends with its standard input.
 """
 
 import ctypes
@@ -43,8 +43,11 @@ def _measured(request: dict[str, Any]) -> dict[str, Any]:
     """Speeds of a prompt and of writing after it; the best of two, since other work only ever slows."""
     from errormap_core.judge import llama
     from errormap_core.judge.decoding import DecodeFailed, Decoder
+    from errormap_core.judge.memory_cap import limit_self
     from errormap_core.judge.scheduling import Part
 
+    if request.get("memory") and not _models:
+        limit_self(request["memory"])
     placement = llama.Placement(**request["placement"])
     key = json.dumps([request["path"], placement.gpu_layers, placement.main_gpu])
     try:

@@ -27,6 +27,7 @@ from errormap_core.judge.engine import EngineSettings, check_library, default_th
 from errormap_core.judge.gguf_file import ModelFile, read_model_file
 from errormap_core.judge.kept_copies import in_use, kept_folder
 from errormap_core.judge.memory import memory_needed, memory_there
+from errormap_core.judge.memory_cap import memory_cap
 from errormap_core.judge.model_file import file_sha256, load_error
 from errormap_core.sentences import Sentence, tr
 from errormap_core.tasks import Progress
@@ -208,6 +209,8 @@ class _Trials:
         self._context = context
         self._began = began
         self._depth, self._steps = 256, 16
+        # A copy is larger than its model, and is measured by the same process.
+        self._cap = 2 * memory_cap(model, context, SEQUENCES[-1], gpu_layers=gpu_layers, threads=os.cpu_count() or 1)
 
     def is_over(self) -> bool:
         return time.monotonic() - self._began > BUDGET_S
@@ -296,7 +299,13 @@ class _Trials:
             "thinking": 0,
         }
         said = self._measuring.ask(
-            {"path": way["path"], "placement": placement, "depth": self._depth, "steps": self._steps}
+            {
+                "path": way["path"],
+                "placement": placement,
+                "depth": self._depth,
+                "steps": self._steps,
+                "memory": self._cap,
+            }
         )
         if "failed" in said:
             self.done.append({**way, "failed": said["failed"]})
