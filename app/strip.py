@@ -52,6 +52,7 @@ class MessageStrip(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 6, 8, 6)
         self.button = QPushButton(self)
+        self.button.setAccessibleName(str(tr("What can be done about the message")))  # until a message names it
         self.button.clicked.connect(self._press)
         layout.addWidget(self._label, 1)
         layout.addWidget(self.button)
@@ -77,6 +78,7 @@ class MessageStrip(QWidget):
         self.button.setVisible(deed is not None)
         if deed is not None:
             self.button.setText(words(deed[0]))
+            self.button.setAccessibleName(words(deed[0]))
             self._act = deed[1]
         self.show()
 
