@@ -48,8 +48,15 @@ def copy_project(project: Project, target: Path, tell: Tell = lambda done, total
     also after the project's file was moved away. Raises KnownError where there is no room, the name is taken, or what is
     left to copy from is not whole.
     """
+    if project.cut_off is not None and project.cut_off.is_written_over:
+        raise KnownError(
+            tr("There is nothing left to copy: another program wrote something else into the project's file."),
+            where=str(project.path),
+            fix=tr("Restore a backup (File menu, or the command restore)."),
+        )
     like = project.watch.real if project.watch.is_in_place() else None
-    _refuse_without_room(project, target)
+    with files.told(project.path):
+        _refuse_without_room(project, target)
     with new_output(target, PROJECT, project=project.path, like=like) as new:
         os.chmod(new, 0o600)  # private until it is what the original is
         with files.told(new):

@@ -83,6 +83,7 @@ class Project:
             try:
                 with files.told(path):
                     self.copy_id = str(self._meta("copy_id"))
+                    self._remember_content()
                     self._load()
                 self._refuse_cut_off()
             except BaseException:
@@ -368,6 +369,13 @@ class Project:
                 fix=way_back(self.path),
             )
         return row[0]
+
+    def _remember_content(self) -> None:
+        """Tell the watch where the file has the project's id."""
+        found = self.db.execute("SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = 'meta'").fetchone()
+        (page_size,) = self.db.execute("PRAGMA page_size").fetchone()
+        if found is not None:
+            self.watch.remember(copy_id=self.copy_id, page=found[0], page_size=page_size)
 
     def _load(self) -> None:
         self._data_version = self._version()

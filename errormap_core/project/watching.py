@@ -9,6 +9,8 @@ import contextlib
 import os
 import stat
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from errormap_core.errors import KnownError
@@ -21,6 +23,8 @@ Identity = tuple[int, int]
 _OWN_FILES = Path("/proc/self/fd")
 """Where Linux tells the present name of each file that this process has open."""
 
+
+TORN_S = 0.02
 
 _ABANDONED: set[Identity] = set()
 
@@ -35,8 +39,22 @@ def refuse_abandoned(path: Path) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Bytes that the file holds somewhere in these as long as its content is the project's."""
+
+    copy_id: bytes
+    offset: int
+    size: int
+
+
 class CutOff(KnownError):
-    """The file was moved, deleted or replaced while it was open, or its log was. Nothing more may be written."""
+    """The file was moved, deleted or replaced while it was open, or its log was. Nothing more may be written.
+
+    `is_written_over`: it holds something else now, so that there is nothing left to copy.
+    """
+
+    is_written_over = False
 
 
 class FileWatch:
@@ -51,9 +69,16 @@ class FileWatch:
         self._log: Identity | None = None
         self._shm: Identity | None = None
         self._aside: list[Path] = []
+        self._mark: _Mark | None = None
+        self._written: tuple[int, int] | None = None
         self._has_log = os.access(self.real.parent, os.W_OK)  # else it may be read without one, and others' come and go
         self._looking = threading.Lock()  # the window's thread and that of the checkpoints both look
         self.mode = stat.S_IMODE(os.stat(self.real).st_mode)
+
+    def remember(self, *, copy_id: str, page: int, page_size: int) -> None:
+        """What tells that the content is still the project's: its id, which stands in this page (from 1) of the file."""
+        mark = _Mark(copy_id.encode(), (page - 1) * page_size, page_size)
+        self._mark = mark if self._holds(mark) else None
 
     @property
     def lost(self) -> CutOff | None:
@@ -78,6 +103,9 @@ class FileWatch:
             found = identity(self.real)
             log = identity(log_file(self.real))
             if found == self._file:
+                if self._is_written_over():
+                    self._set_log_aside()
+                    return self._written_over()
                 if not self._has_log:
                     return None
                 if self._log is None:
@@ -123,6 +151,46 @@ class FileWatch:
             where=str(self._path),
             fix=tr("Save a copy under another name (File menu): it holds every step. The new file is left as it is."),
         )
+
+    def _is_written_over(self) -> bool:
+        """Whether another program wrote something else into the very file, as `cp` and some sync tools do."""
+        if self._mark is None:
+            return False
+        found = os.stat(self.real)
+        written = (found.st_mtime_ns, found.st_size)
+        if written == self._written:
+            return False
+        if not self._holds(self._mark):
+            time.sleep(TORN_S)  # a checkpoint may just have been writing that page
+            if not self._holds(self._mark):
+                return True
+        self._written = written
+        return False
+
+    def _holds(self, mark: "_Mark") -> bool:
+        """Whether the file has the project's id in its place, read without opening it: closing would take locks away. True
+        where it cannot be read so."""
+        for number in self._own_numbers():
+            try:
+                return mark.copy_id in os.pread(int(number), mark.size, mark.offset)
+            except OSError:
+                continue  # just closed
+        return True
+
+    def _written_over(self) -> CutOff:
+        lost = CutOff(
+            tr(
+                "Another program wrote over the project file while it was open. Nothing more is written. What it held before "
+                "is in part overwritten."
+            ),
+            where=str(self._path),
+            fix=tr("Restore a backup (File menu). Keep the files named {name} until then.", name=self._aside_names()),
+        )
+        lost.is_written_over = True
+        return lost
+
+    def _aside_names(self) -> str:
+        return ", ".join(file.name for file in self._aside) or log_file(self.real).name
 
     def _without_log(self) -> CutOff:
         return CutOff(

@@ -460,3 +460,59 @@ def test_a_checkpoint_that_fails_is_told(project: Project, annotator: str, monke
     while project.checkpoints.trouble is not None and time.monotonic() < end:
         time.sleep(0.02)
     assert project.checkpoints.trouble is None
+
+
+# Written over: the same file, another content
+
+
+def _another_project(path: Path) -> bytes:
+    with Project.create(path.with_name("another.errormap")) as other:
+        other.apply(AddCategory(name="Theirs"), actor=other.annotator("Bob"))
+    return path.with_name("another.errormap").read_bytes()
+
+
+@ON_LINUX
+@pytest.mark.parametrize(
+    "content",
+    [_another_project, lambda path: b"Dear reader,\n" * 4_000, lambda path: b""],
+    ids=["another project", "a text", "nothing"],
+)
+@pytest.mark.parametrize("is_in_log", [True, False])
+def test_a_file_that_is_written_over_is_not_written_any_more(
+    open_one: tuple[Project, str], content: Callable[[Path], bytes], is_in_log: bool, tmp_path: Path
+) -> None:
+    project, actor = open_one
+    if not is_in_log:
+        project.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        project.poll()
+    path = project.path
+    new = content(path)
+    with path.open("r+b") as file:  # the locks of this process go by this: it is another program in earnest
+        file.truncate(0)
+        file.write(new)
+    with pytest.raises(CutOff, match="wrote over the project file"):
+        project.apply(AddCategory(name="After"), actor=actor)
+    with pytest.raises(KnownError):
+        copy_project(project, tmp_path / "copy.errormap")
+    assert not (tmp_path / "copy.errormap").exists()
+    project.close()
+    assert path.read_bytes() == new, "what came is left as it is"
+    assert not files.log_file(path).exists(), "no log of ours is beside it, which would be put into it"
+
+
+@ON_LINUX
+def test_checkpoints_and_other_programs_that_take_steps_are_no_writing_over(open_one: tuple[Project, str]) -> None:
+    project, actor = open_one
+    code = (
+        "import sys; from pathlib import Path; from errormap_core.project.store import Project;"
+        "from errormap_core.taxonomy.operations import AddCategory;"
+        "p = Project.open(Path(sys.argv[1])); a = p.annotator('Bob');"
+        "[p.apply(AddCategory(name=f'Theirs {n}', description='x' * 60_000), actor=a) for n in range(20)]; p.close()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(project.path)], check=True)
+    for n in range(5):
+        project.apply(AddCategory(name=f"Ours {n}", description="y" * 60_000), actor=actor)
+        project.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        project.poll()
+    assert project.cut_off is None
+    assert sum(1 for _ in project.tree) == 2 + 1 + 20 + 5
