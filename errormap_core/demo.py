@@ -10,7 +10,6 @@ import jsonschema
 from errormap_core import engine_jobs, jobs
 from errormap_core.exporters.atlas import ATLAS
 from errormap_core.output_paths import check_output
-from errormap_core.people import actor_in
 from errormap_core.reporting import Reporter
 from errormap_core.resources import resource_path
 from errormap_core.sample.build import build_sample
@@ -37,12 +36,12 @@ def demo(reporter: Reporter, settings: UserSettings, *, folder: str | None = Non
     project = build_sample(target / "demo.errormap", with_analyses=False)
     with project:
         lap("build the sample")
-        actor = actor_in(project, settings)
         judged = engine_jobs.judge_job(project, reporter, settings=settings, limit=N_ANALYSED)
         lap(f"analyse {N_ANALYSED} failures")
         proposed = jobs.propose_job(project, reporter, settings=settings)
         lap("embed and propose")
-        accepted = jobs.accept_job(project, reporter, actor=actor, proposal_ids=None)
+        machine = project.machine("errormap-studio demo")  # what it accepts, no person has read
+        accepted = jobs.accept_job(project, reporter, actor=machine, proposal_ids=None)
         lap("accept")
         exported = jobs.export_job(project, atlas, reporter)
         lap("export")
