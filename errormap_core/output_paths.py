@@ -69,6 +69,8 @@ def check_output(
         _refuse_by_name(text, target, kind)
         if found is not None:
             _refuse_to_replace(text, target, found, kind)
+        elif kind is PROJECT:
+            refuse_log_of_another(target)
         _probe(target)
     return target
 
@@ -115,6 +117,28 @@ def write_output(
     """Write `data` to `path`, all of it or nothing. Raises KnownError as `new_output` does."""
     with new_output(path, kind, project=project, inputs=inputs) as new:
         new.write_bytes(data)
+
+
+def refuse_log_of_another(path: Path) -> None:
+    """Raises KnownError where a log was left beside a name that a new project is to get: SQLite would put it into that one.
+
+    It is left where a project was moved or deleted while a program had it open, or after one that was killed.
+    """
+    path = Path(os.path.realpath(path))
+    for ending in ("-wal", "-journal"):
+        log = path.with_name(path.name + ending)
+        left = _stat(log)
+        if left is not None and left.st_size:
+            raise KnownError(
+                tr(
+                    "The log {name} of another project was left here, and a new project would take its steps.",
+                    name=log.name,
+                ),
+                where=str(path),
+                fix=tr(
+                    "Choose another name. The log may hold the latest steps of a project that was moved or deleted."
+                ),
+            )
 
 
 def _refuse_names_of_nothing(text: str) -> None:

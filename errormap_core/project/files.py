@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from errormap_core import trouble
 from errormap_core.errors import KnownError
 from errormap_core.ids import now
+from errormap_core.output_paths import refuse_log_of_another
 from errormap_core.project import counting, looking
 from errormap_core.project.sampling import register_functions
 from errormap_core.project.schema import migrations
@@ -60,6 +61,7 @@ def check_new(path: Path) -> None:
         raise KnownError(tr("There is no such folder."), where=str(path.parent), fix=tr("Make it, or choose another."))
     if (long := trouble.too_long(path, ADDED_TO_NAMES)) is not None:
         raise trouble.known(long, where=str(path))
+    refuse_log_of_another(path)
 
 
 def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS, makes: bool = False) -> Database:
@@ -123,8 +125,12 @@ def migrate(db: Database, path: Path, *, read_only: bool) -> Path | None:
             stamp = now().replace(":", "").replace("-", "").replace(".", "")
             backup = path.with_name(f"{path.name}.backup-{applied[-1].split('_')[0]}-{stamp}")
             os.close(os.open(backup, os.O_CREAT | os.O_EXCL, path.stat().st_mode & 0o777))
-            with contextlib.closing(sqlite3.connect(backup)) as copy:
-                db.conn.backup(copy)
+            try:
+                with contextlib.closing(sqlite3.connect(backup)) as copy:
+                    db.conn.backup(copy)
+            except BaseException:  # half a copy is none
+                backup.unlink(missing_ok=True)
+                raise
         migrations.apply(db)
         counting.pay_owed(db)
         return backup

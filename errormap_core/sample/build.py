@@ -8,6 +8,7 @@ from errormap_core.caches import data_folder
 from errormap_core.gold.fitting import fit_to_project
 from errormap_core.ids import content_id, new_id
 from errormap_core.importers.importing import import_files
+from errormap_core.output_paths import refuse_log_of_another
 from errormap_core.project.proposing import NewProposal, save_proposals
 from errormap_core.project.runs import end_run, start_run
 from errormap_core.project.store import Project
@@ -94,6 +95,7 @@ def open_sample(folder: Path | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"sample-{VERSION}.errormap"
     if not path.exists():
+        refuse_log_of_another(path)
         new = folder / f"sample.new-{new_id()[:8]}.errormap"
         try:
             build_sample(new).close()
