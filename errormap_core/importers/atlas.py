@@ -77,7 +77,7 @@ def open_atlas(path: Path) -> AtlasFile:
         notices = _fit_names(document)
         wrong = _broken_ids(document)
     if wrong:
-        said = "; ".join(map(str, wrong[:MOST_SAID]))
+        said = "; ".join(_short(str(each)) for each in wrong[:MOST_SAID])
         raise KnownError(
             trn("{n:,} thing is wrong with the atlas: {said}.", "{n:,} things are wrong with the atlas: {said}.", len(wrong),
                 said=said),
@@ -117,7 +117,7 @@ def _changed(place: str, old: str, new: str) -> Sentence:
 
 
 def _short(message: str) -> str:
-    """What the schema says of a value, which it quotes as a whole."""
+    """What is wrong with a value, which may be quoted as a whole."""
     return (
         message if len(message) <= MOST_LETTERS else f"{message[: MOST_LETTERS // 2]} … {message[-MOST_LETTERS // 2 :]}"
     )
