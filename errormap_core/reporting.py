@@ -133,7 +133,7 @@ class Reporter:
             return
         try:
             self._show_bar(progress)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter from a stream that was closed
             self._drop_bar(error)
 
     def _show_bar(self, progress: Progress) -> None:
@@ -150,11 +150,11 @@ class Reporter:
         if self._bar is not None:
             try:
                 self._bar.close()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._drop_bar(error)
             self._bar = None
 
-    def _drop_bar(self, error: OSError) -> None:
+    def _drop_bar(self, error: OSError | ValueError) -> None:
         """No bar any longer: where it was drawn nothing can be written."""
         self.err.give_up(error)
         if self._bar is not None:

@@ -14,13 +14,16 @@ def prepare() -> None:
     """Make the standard streams safe to write to; called once, before anything is printed or opened.
 
     What a terminal's encoding lacks is escaped. A closed stream leads nowhere: its number would go to the next file that is
-    opened, and whatever a library prints would end there.
+    opened, and whatever a library prints would end there. Libraries draw on standard error without asking whether it is
+    there; nobody misses what they would draw.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it is open as long as the program runs
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

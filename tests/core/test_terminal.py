@@ -176,3 +176,14 @@ def test_the_exit_code_of_a_process_whose_output_is_lost(
     for one in (done, told):
         assert b"Traceback" not in one.stderr
         assert b"Exception ignored" not in one.stderr
+
+
+@pytest.mark.parametrize("streams", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_command_without_standard_error_does_its_work(made: Path, streams: str) -> None:
+    """Failed before: progress was drawn on a stream that is not there, and the crash had the code 1 of 'some rows left out'."""
+    (made.parent / "more.csv").write_text(HEADER + "e1,m,Q,A,0\n", encoding="utf-8")
+    command = [sys.executable, "-m", "errormap_core.cli", "import", str(made), str(made.parent / "more.csv")]
+    done = subprocess.run(["sh", "-c", f'"$@" {streams}', "sh", *command], stdout=subprocess.PIPE)
+    assert done.returncode == 0
+    told = json.loads(studio("stats", made, "--json").stdout)
+    assert told["records"] == 3
