@@ -1,7 +1,7 @@
 """What plans of operations ask of the project (taxonomy/facts.py), answered in SQL."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlite_utils import Database
@@ -84,6 +84,11 @@ class ProjectFacts:
             sql += f" AND {column} = ?"
             values.append(value)
         return [tuple(row) for row in self._db.execute(sql + " ORDER BY id", values)]
+
+    def placed_since(self, keys: Mapping[str, int]) -> set[str]:
+        sql = """SELECT DISTINCT k.key FROM json_each(?) k JOIN assignment a ON a.record_id = k.key AND a.id > k.value
+            JOIN source s ON s.id = a.source_id WHERE a.is_primary = 1 AND s.kind = 'annotator'"""
+        return {row[0] for row in self._db.execute(sql, [json.dumps(dict(keys))])}
 
     def assignment_rows(self, ids: Sequence[int]) -> list[tuple[Any, ...]]:
         sql = f"SELECT {_COLUMNS} FROM assignment WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"

@@ -24,6 +24,9 @@ class Facts(Protocol):
     def assignments(self, record_ids: Sequence[str], **where: Any) -> list[tuple[Any, ...]]:
         """Rows (ASSIGNMENT_COLUMNS) of these records with these values (source_id, category_id, is_primary)."""
 
+    def placed_since(self, keys: Mapping[str, int]) -> set[str]:
+        """Of records, those that a person placed after the assignment of this key."""
+
     def assignment_rows(self, ids: Sequence[int]) -> list[tuple[Any, ...]]:
         """Rows (ASSIGNMENT_COLUMNS) of these keys, ascending."""
 

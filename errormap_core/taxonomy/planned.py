@@ -4,7 +4,7 @@ One operation may hold several decisions, each of which builds on those before i
 holds that one's failures, though the project's file does not say so yet.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from errormap_core.taxonomy.edits import AnyEdit, BulkRows, BulkUpdate, Edit, Row
@@ -104,6 +104,9 @@ class PlannedFacts:
 
     def n_counted_among(self, ids: Sequence[int]) -> int:
         return self._facts.n_counted_among(ids)
+
+    def placed_since(self, keys: Mapping[str, int]) -> set[str]:
+        return self._facts.placed_since(keys)
 
     def next_assignment_id(self) -> int:
         return self._facts.next_assignment_id()

@@ -36,17 +36,19 @@ def checked_records(draft: Draft, record_ids: Sequence[str]) -> list[str]:
 class AssignFailures:
     """Place failures in a category, as the actor's own word; replaces the actor's primary assignment.
 
-    Those that the actor placed there already stay as they are; with `confirms` they are placed anew, so that it is kept how
-    the actor came to look at them last.
+    Those that the actor placed there already stay as they are, unless somebody else placed them since (`overrules`), whose
+    word would count otherwise. With `confirms` all are placed anew, so that it is kept how the actor came to look at them last.
     """
 
     kind: ClassVar[str] = "failure.assign"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    ADDED: ClassVar[Mapping[int, Mapping[str, Any]]] = {2: {"overrules": False}}
     record_ids: tuple[str, ...]
     category_id: str
     is_primary: bool = True
     confidence: float | None = None
     confirms: bool = False
+    overrules: bool = True
 
     def plan(self, draft: Draft) -> Sentence:
         category = draft.tree.live(self.category_id)
@@ -56,6 +58,8 @@ class AssignFailures:
         same = {row[1] for row in mine if row[3] == category.id and row[4] == int(self.is_primary)}
         if self.confirms:
             same = set()
+        elif self.overrules and self.is_primary:
+            same -= draft.facts.placed_since({row[1]: row[0] for row in mine if row[1] in same and row[4]})
         wanted = [r for r in wanted if r not in same]
         draft.unassign(row for row in stale if row[1] not in same)
         draft.assign(

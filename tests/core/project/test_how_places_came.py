@@ -147,6 +147,30 @@ def test_placing_one_where_it_is_confirms_it(bench: Bench) -> None:
     assert how(bench, 0) == [("person_bulk", "judge", False)]
 
 
+@pytest.mark.parametrize("places", [(0,), (0, 1)])
+def test_who_places_a_failure_where_it_was_their_word_before_somebody_else_moved_it_is_heard(
+    bench: Bench, places: tuple[int, ...]
+) -> None:
+    """Failed before: the later word was dropped, as the earlier one said the same, and the other person's counted."""
+    bob = bench.project.annotator("Bob Cee")
+    ids = tuple(bench.ids[place] for place in places)
+    before = how(bench, *places)
+    bench.project.apply(AssignFailures(record_ids=ids, category_id=bench.of["Adding"]), actor=bob)
+    place(bench, "Sums", *places)
+    rows = failure_rows(bench.project.db, ids)
+    assert {row.category_id for row in rows.values()} == {bench.of["Sums"]}
+    assert how(bench, *places) == [("person" if len(places) == 1 else "person_bulk", "judge", len(places) == 1)] * len(
+        places
+    )
+    change = bench.project.apply(AssignFailures(record_ids=ids, category_id=bench.of["Sums"]), actor=bench.ann)
+    assert str(change.summary) == "Placed 0 failures in “Sums”"  # nobody did since
+    assert check(bench.project, replay=True) == []
+    for _ in range(3):
+        bench.project.undo(actor=bob)
+    assert how(bench, *places) == before
+    assert check(bench.project, replay=True) == []
+
+
 def test_an_analysis_written_for_one_failure_is_a_look_at_it_and_several_brought_in_are_not(bench: Bench) -> None:
     written = {"verdict": "error", "error_title": "A slip", "error_summary": ""}
     bench.do(WriteAnalysis(record_id=bench.ids[20], **written))  # type: ignore[arg-type]
