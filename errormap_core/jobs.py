@@ -257,7 +257,14 @@ def accept_job(project: Project, reporter: Reporter, *, actor: str, proposal_ids
                 "{n:,} skipped proposals were left out; accept them by their ids.", len(left))
         )  # fmt: skip
     if not chosen:
-        reporter.say(tr("No proposal waits for a decision."))
+        n = len(pending) - len(left)
+        if n:
+            reporter.say(
+                trn("Nothing was accepted; {n:,} other proposal waits: accept it by its id.",
+                    "Nothing was accepted; {n:,} other proposals wait: accept them by their ids.", n)
+            )  # fmt: skip
+        elif not left:
+            reporter.say(tr("No proposal waits for a decision."))
         return Outcome({"accepted": 0, "skipped_left_out": len(left)})
     rulings = tuple(Ruling(proposal_id=i, verdict="accept") for i in dict.fromkeys(chosen))
     change = project.apply(DecideProposals(rulings=rulings, is_bulk=proposal_ids is None), actor=actor)

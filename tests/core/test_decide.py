@@ -481,7 +481,10 @@ def test_accept_all_leaves_changes_of_the_tree_to_be_looked_at(
         left = {row.kind for row in pending_proposals(again.db)}
         assert left.isdisjoint({"create"})
         assert {"merge", "split", "place"} <= left
+        n = len(pending_proposals(again.db))
     assert "Accepted" in capsys.readouterr().out
+    assert run("accept", project.path, "--all", "--progress", "none") == 0  # said before: 'No proposal waits'
+    assert f"Nothing was accepted; {n} other proposals wait" in capsys.readouterr().out
 
 
 def test_an_answer_may_say_which_categories_mean_the_same(desk: Desk) -> None:
