@@ -94,7 +94,7 @@ class Lines:
 class Row:
     """A row that can be read. `line` is where it begins; `n_lines` how many it takes.
 
-    `stray` is the field (from 0) that ends in a quote which opens nowhere, as where the opening one was lost, and
+    `stray` is the field (from 0) that ends in a quote without beginning with one, as where the opening one was lost, and
     `has_quoted` says whether other fields are quoted. `is_doubted`: lines inside of it look like rows of this file.
     """
 
@@ -197,12 +197,14 @@ class RowReader:
         record = self._record()
         if record is None:
             return [], None
-        if not record.fault and (len(record.lines) == 1 or self._fits(record.values)):
+        is_whole = not record.fault and (len(record.lines) == 1 or self._fits(record.values))
+        if is_whole and record.stray is None:
             return record.values, None
         self._lines.put_back(record.lines[1:])
         names = [name.strip().strip('"') for name in record.lines[0].split(self._delimiter)]
-        said = tr("A quote in the header is not closed; its columns are taken as if it were not there.")
-        return names, Broken(record.line, record.line, record.column, said)
+        said = tr("A quote in the header has no partner; the names of the columns are read without it.")
+        column = record.column if record.stray is None or record.fault else record.stray
+        return names, Broken(record.line, record.line, column, said)
 
     # One row
 
@@ -397,7 +399,7 @@ class RowReader:
         match record.fault:
             case "behind":
                 said = tr(
-                    "Text stands behind the quote that closes a field, or a quote in it is neither doubled nor escaped."
+                    "There is text after a closing quote. A quote that belongs to the text of a quoted field must be doubled."
                 )
             case "end":
                 said = tr("A quote that opens here is not closed before the end of the file.")
@@ -406,12 +408,12 @@ class RowReader:
             case _ if resumed:
                 said = tr("A quote that opens here is not closed.")
             case _ if len(record.lines) == 1:
-                said = trn("The row has {n:,} field, which the header does not, and a quote in it opens nowhere.",
-                           "The row has {n:,} fields, which the header does not, and a quote in it opens nowhere.",
+                said = trn("The row has {n:,} field, unlike the header, and a closing quote without an opening one.",
+                           "The row has {n:,} fields, unlike the header, and a closing quote without an opening one.",
                            len(record.values))  # fmt: skip
             case _:
-                said = trn("The row goes on over {lines:,} lines and has {n:,} field, which the header does not.",
-                           "The row goes on over {lines:,} lines and has {n:,} fields, which the header does not.",
+                said = trn("The row takes {lines:,} lines and has {n:,} field, unlike the header: a quote may not be closed.",
+                           "The row takes {lines:,} lines and has {n:,} fields, unlike the header: a quote may not be closed.",
                            len(record.values), lines=len(record.lines))  # fmt: skip
         if last > record.line:
             said = tr("{said} Lines {first:,} to {last:,} are left out.", said=said, first=record.line, last=last)

@@ -157,8 +157,8 @@ def _place_columns(table: Table) -> None:
             trn("The column {names} is missing.", "The columns {names} are missing.", len(missing),
                 names=", ".join(missing)),
             where=where,
-            fix=tr("The file has {columns}.{hint} Rename its columns to example_id, model, input_text, output_text, score.",
-                   columns=told_columns(table.columns) or tr("no columns"), hint=_hint(table, missing, folded)),
+            fix=tr("This line has {columns}. {hint}", columns=told_columns(table.columns) or tr("no columns"),
+                   hint=_hint(table, missing, folded)),
         )  # fmt: skip
     twice = sorted(name for name, n in counts.items() if n > 1)
     if twice:
@@ -184,11 +184,12 @@ def told_columns(names: list[str]) -> str:
 
 
 def _hint(table: Table, missing: list[str], folded: list[str]) -> Sentence:
-    """What may have been meant: names that are nearly right, or a header further below."""
+    """What to do: names that are nearly right may have been meant, or a header further below."""
+    rename = tr("Rename its columns to example_id, model, input_text, output_text, score.")
     few = [name[:MOST_LETTERS_TOLD] for name in folded[:_MOST_COMPARED]]
     near = [f"{n}?" for name in missing for n in difflib.get_close_matches(name, few, 1, 0.7)]
     if near:
-        return tr(" Did you mean {near}", near=", ".join(near))
+        return tr("Did you mean {near} {rename}", near=", ".join(near), rename=rename)
     for _ in range(_LINES_LOOKED_AT):
         line = table.lines.next()
         if line is None:
@@ -196,8 +197,8 @@ def _hint(table: Table, missing: list[str], folded: list[str]) -> Sentence:
         for mark in ",;\t|":
             names = [name.strip('"' + _EDGES).casefold() for name in line.split(mark)]
             if all(name in names for name in REQUIRED):
-                return tr(" Line {n:,} names the columns: delete what stands above it.", n=table.lines.number)
-    return tr("")
+                return tr("Line {n:,} names the columns: delete the lines above it.", n=table.lines.number)
+    return rename
 
 
 def open_text(seen: Survey) -> io.TextIOWrapper:
@@ -217,9 +218,9 @@ def read_records(seen: Survey, dataset: str) -> Iterator[RawRecord | RowProblem]
 def _records(table: Table, seen: Survey, dataset: str) -> Iterator[RawRecord | RowProblem]:
     reader = _Records(table, seen, dataset)
     if table.is_broken is not None:
-        yield reader.broken(table.is_broken)
+        yield reader.broken(table.is_broken, is_kept=True)
     if table.is_damaged:
-        said = tr("Names of columns hold something that is no text; it is replaced by {sign}.", sign=REPLACED)
+        said = tr("Names of columns hold bytes that are not text; {sign} stands for them.", sign=REPLACED)
         yield RowProblem(shown(seen.path.name), table.line, "", "header", said, is_kept=True)
     for row in table.rows:
         if isinstance(row, Broken):
@@ -239,8 +240,8 @@ class _Records:
         self._others = table.others
         self._nameless = table.nameless
 
-    def broken(self, row: Broken) -> RowProblem:
-        return RowProblem(self._name, row.line, self._column(row.column), "quote", row.sentence)
+    def broken(self, row: Broken, *, is_kept: bool = False) -> RowProblem:
+        return RowProblem(self._name, row.line, self._column(row.column), "quote", row.sentence, is_kept=is_kept)
 
     def record(self, row: Row) -> Iterator[RawRecord | RowProblem]:
         """The record of a row, and what is wrong with it."""
@@ -292,18 +293,18 @@ class _Records:
             if number < len(self._seen.damaged_at):
                 where = tr("{where} (byte {at:,} of the file)", where=where, at=self._seen.damaged_at[number] + 1)
             name = self._seen.encoding.removesuffix("-sig").upper()
-            said = tr("It holds something that is not {name}{where}. The row is left out.", name=name, where=where)
+            said = tr("It holds bytes that are not {name}{where}. The row is left out.", name=name, where=where)
             return self._problem(row, column, "encoding", said)
         if self._seen.n_nul:
             places = [i for i, value in enumerate(row.values) if "\0" in value]
             if places:
-                said = tr("It holds a NUL character, which is no text.")
+                said = tr("It holds a NUL character. The row is left out.")
                 return self._problem(row, self._column(places[0]), "nul", said)
         return None
 
     def _shape(self, row: Row) -> RowProblem | None:
         if row.stray is not None and row.has_quoted:
-            said = tr("It ends in a quote that opens nowhere, while other fields of the row are quoted.")
+            said = tr("It ends in a quote but does not begin with one, while other fields of the row are quoted.")
             return self._problem(row, self._column(row.stray), "quote", said)
         if self._table.fits(row.values):
             return None
@@ -322,7 +323,7 @@ class _Records:
                 said = tr("It is empty, so the record cannot be told from others.")
                 return self._problem(row, column, "empty_key", said)
             if row.stray == places[column]:
-                said = tr("It ends in a quote that opens nowhere.")
+                said = tr("It ends in a quote but does not begin with one.")
                 return self._problem(row, column, "quote", said)
         score = values[places["score"]]
         if read_number(score) is None:
@@ -337,7 +338,7 @@ class _Records:
         if not values[self._table.places["output_text"]].strip():
             yield self._problem(row, "output_text", "empty_answer", tr("The answer is empty."), is_kept=True)
         if row.stray is not None:
-            said = tr("It ends in a quote that opens nowhere; the quote is kept as text.")
+            said = tr("It ends in a quote but does not begin with one; the quote is kept as text.")
             yield self._problem(row, self._column(row.stray), "stray_quote", said, is_kept=True)
         if row.is_doubted:
             said = tr("It goes on to line {last:,}, and the lines in between look like rows of their own: is a quote not closed?",
@@ -346,7 +347,7 @@ class _Records:
         for place in self._nameless:
             if place < n and values[place].strip():
                 self._nameless = [i for i in self._nameless if i != place]
-                said = tr("Column {place:,} has no name; what stands in it is not imported.", place=place + 1)
+                said = tr("Column {place:,} has no name; its values are not imported.", place=place + 1)
                 yield self._problem(row, "", "nameless_column", said, is_kept=True)
                 break
 

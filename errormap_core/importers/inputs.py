@@ -17,7 +17,7 @@ REPLACED = "\ufffd"
 """Stands for a byte of a name that is not UTF-8, and for a control character in one."""
 
 _KINDS = (
-    (stat.S_ISFIFO, tr("This is a pipe, which can be read only once; an import reads a file twice.")),
+    (stat.S_ISFIFO, tr("This is a pipe, not a file.")),
     (stat.S_ISCHR, tr("This is a device, not a file.")),
     (stat.S_ISBLK, tr("This is a device, not a file.")),
     (stat.S_ISSOCK, tr("This is a socket, not a file.")),
@@ -63,7 +63,7 @@ def check_regular(path: Path) -> None:
             raise KnownError(
                 said,
                 where=where,
-                fix=tr("Write what it gives into a file, for example with “> results.csv”, and name that."),
+                fix=tr("Write its output into a file and name that file."),
             )
     if not stat.S_ISREG(mode):
         raise KnownError(tr("This is not a regular file."), where=where, fix=tr("Name a regular file."))

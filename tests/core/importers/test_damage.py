@@ -115,9 +115,7 @@ def test_a_nameless_column_that_holds_something_is_told_once(project: Project, t
     text = "," + HEADER + "0,1,m,q,a,0\n1,2,m,q,a,0\n"
     result = import_bytes(project, tmp_path / "x.csv", text.encode())
     assert (result.n_added, result.n_lost) == (2, 0)
-    assert [str(p) for p in result.problems] == [
-        "x.csv, line 2: Column 1 has no name; what stands in it is not imported."
-    ]
+    assert [str(p) for p in result.problems] == ["x.csv, line 2: Column 1 has no name; its values are not imported."]
 
 
 def test_named_columns_are_not_there_twice(project: Project, tmp_path: Path) -> None:
@@ -146,6 +144,23 @@ def test_what_stands_above_the_header_is_passed(project: Project, tmp_path: Path
     rows = b"1,m,q,a,0\n2,m,q,a,many\n"
     result = import_bytes(project, tmp_path / "x.csv", before + HEADER.encode() + rows)
     assert (result.n_added, [p.line for p in result.problems]) == (1, [3 + n_lines])
+
+
+@pytest.mark.parametrize(
+    ("header", "column"),
+    [
+        ('example_id,model,input_text,output_text,"score', "score"),  # failed before: '1 left out' of which none was
+        ('example_id,model,input_text,output_text,score"', "score"),  # failed before: 'The column score is missing.'
+        ('"example_id","model","input_text,"output_text","score"', "input_text"),
+        ('example_id","model","input_text","output_text","score"', "example_id"),
+    ],
+)
+def test_a_quote_without_partner_in_the_header_costs_no_row(
+    project: Project, tmp_path: Path, header: str, column: str
+) -> None:
+    result = import_bytes(project, tmp_path / "x.csv", f"{header}\n1,m,q,a,0\n2,m,q,a,1\n".encode())
+    assert (result.n_added, result.n_lost) == (2, 0)
+    assert [(p.line, p.field, p.code, p.is_kept) for p in result.problems] == [(1, column, "quote", True)]
 
 
 def test_a_header_further_below_is_pointed_at(project: Project, tmp_path: Path) -> None:
