@@ -103,13 +103,16 @@ class Saving(QObject):
             self._came.emit()
 
         def work() -> None:
-            told: Told
+            told: Told = KnownError(
+                tr("The copy could not be saved."), where=str(path), fix=tr("Choose another name or folder.")
+            )
             try:
                 told = copy_project(project, path, tell)
             except KnownError as error:
                 told = error
-            self._told.put(told)
-            self._came.emit()
+            finally:  # after a defect, which goes the way of all such, the window can be used and closed still
+                self._told.put(told)
+                self._came.emit()
 
         self._thread = threading.Thread(target=work, name="save a copy")
         self._thread.start()

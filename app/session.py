@@ -183,6 +183,8 @@ class Session(QObject):
             return True
         if not self.is_free() or not self.may_leave(lambda: self.open(path)):
             return False
+        if self.project is not None and self.project.cut_off is not None:
+            self.close()  # it may be that very file under its new name, which SQLite cannot have open twice
         self.opening.start(path)
         return self.project is not None and self.project.path == path
 

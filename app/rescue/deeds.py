@@ -106,9 +106,13 @@ class RescueDeeds:
         if project is not None and project.path == path:
             self.watch.leave_out()
             self._session.close()
-        self.watch.wait()
-        self._reopens = path
-        self._session.tasks.start("restore", arguments)
+        self._session.say(tr("Restoring a backup …"))
+        self.watch.when_done(lambda: self._restore_over(path, arguments))
+
+    def _restore_over(self, path: Path, arguments: list[str]) -> None:
+        """Once no thread reads the file any more."""
+        if self._session.tasks.start("restore", arguments) is not None:
+            self._reopens = path
 
     def _on_finished(self, job: Job) -> None:
         if job.kind == "restore":

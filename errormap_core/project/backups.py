@@ -77,7 +77,7 @@ def back_up(
             try:
                 _create(new, path.stat().st_mode & 0o600)
                 _copy(source.conn, new, cancelled=cancelled, told=told)
-                _verify(new, path, mark)
+                _verify(new, path, mark, cancelled=cancelled)
                 backup = backup_folder.new_name(owner)
                 new.rename(backup)
             finally:
@@ -213,14 +213,17 @@ def _copy(source: sqlite3.Connection, new: Path, *, cancelled: Stopped = never, 
         os.fsync(written.fileno())
 
 
-def _verify(new: Path, path: Path, mark: Any) -> None:
-    """Raises DamagedFile where the copy, which is the project page by page, is not sound."""
+def _verify(new: Path, path: Path, mark: Any, *, cancelled: Stopped = never) -> None:
+    """Raises DamagedFile where the copy, which is the project page by page, is not sound; LookStopped as `cancelled` says."""
     with contextlib.closing(_immutable(new)) as copy:
+        copy.set_progress_handler(lambda: int(cancelled()), health.STEPS)
         try:
             (found,) = copy.execute("PRAGMA application_id").fetchone()
             said = [str(text) for (text,) in copy.execute("PRAGMA quick_check(1)")]
             same = copy.execute(_MARK).fetchone() == mark
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+                raise health.LookStopped from error
             raise damage.found(path, error) from error
     if said != ["ok"]:
         raise damage.found(path, said[0])

@@ -24,7 +24,7 @@ from errormap_core.sentences import trn
 MOST_FOUND = 20
 """So many faults are listed before the look at a file ends: one is enough to know."""
 
-_STEPS = 100_000
+STEPS = 100_000
 """Steps of SQLite's machine between two looks at whether to go on: some milliseconds."""
 
 Stopped = Callable[[], bool]
@@ -122,7 +122,7 @@ def _quick_check(path: Path, cancelled: Stopped) -> str | None:
         with files.told(path):
             db = files.connect(path, read_only=True)
             try:
-                db.conn.set_progress_handler(lambda: int(cancelled()), _STEPS)
+                db.conn.set_progress_handler(lambda: int(cancelled()), STEPS)
                 said = [str(text) for (text,) in db.execute(f"PRAGMA quick_check({MOST_FOUND})")]
             finally:
                 db.close()

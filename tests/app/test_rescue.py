@@ -77,6 +77,42 @@ def test_closing_does_not_wait_for_the_backup(keeping: Window, monkeypatch: pyte
     assert len(backup_folder.backups_of(path)) == 1
 
 
+def test_closing_does_not_wait_for_who_reads(keeping: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before: for each thread a second, on the window's thread."""
+    goes_on, began = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        began.set()
+        goes_on.wait(10)
+
+    monkeypatch.setattr(health, "look_over", slow)
+    path = keeping.session.project.path  # type: ignore[union-attr]
+    keeping.session.close()
+    keeping.rescue.watch.wait()
+    assert keeping.session.open(path) and began.wait(5)
+    waited: list[float] = []
+    monkeypatch.setattr(threading.Thread, "join", lambda _, timeout=None: waited.append(timeout))
+    keeping.rescue.watch._on_closing()
+    monkeypatch.undo()
+    goes_on.set()
+    assert waited and sum(waited) < 0.05
+
+
+def test_restoring_waits_for_a_backup_beside_the_window(keeping: Window, qtbot: Any) -> None:
+    """Before: the window stood still until the backup was made."""
+    session = keeping.session
+    path = session.project.path  # type: ignore[union-attr]
+    session.apply(AddCategory(name="Early"))
+    backup = backups.back_up(path, keep=5, most_bytes=10**9)
+    goes_on = threading.Event()
+    keeping.rescue.watch._start(goes_on.wait, 10)
+    keeping.rescue._restore(path, backup, True)
+    assert not goes_on.is_set() and session.tasks.running_of("restore") is None
+    goes_on.set()
+    qtbot.waitUntil(lambda: session.is_open, timeout=60_000)
+    assert "Early" in _names(session)
+
+
 def test_what_stops_a_backup_is_told_once(keeping: Window, qtbot: Any) -> None:
     backup_folder.backups_folder().parent.mkdir(parents=True, exist_ok=True)
     backup_folder.backups_folder().write_text("in the way", encoding="utf-8")

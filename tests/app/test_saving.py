@@ -101,6 +101,43 @@ def test_a_copy_that_cannot_be_saved_is_told_and_can_be_tried_again(
     qtbot.waitUntil(lambda: window.session.has_copy, timeout=30_000)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_window_can_be_closed_after_a_copy_failed_by_a_defect(
+    opened: Opened, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: the copy was said to be under way for ever, and the window did not close any more."""
+    window, _ = opened
+    renamed(window.session.project.path)  # type: ignore[union-attr]
+    window.session.poll()
+
+    def defect(*_: object) -> Path:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(saving, "copy_project", defect)
+    window.saving.save_to(tmp_path / "copy.errormap")
+    qtbot.waitUntil(lambda: not window.saving.is_busy, timeout=5_000)
+    assert "The copy could not be saved" in window.strip.text
+    window.session.has_copy = True
+    window.close()
+    assert not window.isVisible()
+
+
+def test_the_moved_file_can_be_opened_once_a_copy_is_saved(opened: Opened, qtbot: Any, tmp_path: Path) -> None:
+    """Before: 'The project cannot be read (disk I/O error)': SQLite had the file open under its old name still."""
+    window, _ = opened
+    project = window.session.project
+    assert project is not None
+    until(project.path, [c.name for c in project.tree if c.reserved is None])
+    project.path.rename(tmp_path / "moved.errormap")
+    window.session.poll()
+    window.saving.save_to(tmp_path / "copy.errormap")
+    qtbot.waitUntil(lambda: window.session.has_copy, timeout=30_000)
+    assert window.session.open(tmp_path / "moved.errormap"), window.strip.text
+    assert window.session.apply(AddCategory(name="Going on")) is not None
+    window.session.close()
+    assert "Going on" in names_in(tmp_path / "moved.errormap")
+
+
 def test_closing_the_window_asks_for_the_copy_first(
     opened: Opened, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

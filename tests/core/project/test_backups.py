@@ -154,6 +154,19 @@ class _Usage:
         self.free = free
 
 
+def test_looking_over_a_backup_can_be_stopped(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds for a large one, and who closes the window waits for none of them."""
+    step(project, "A")
+    monkeypatch.setattr(health, "STEPS", 1)
+    copied: list[object] = []
+    real = backups._copy
+    monkeypatch.setattr(backups, "_copy", lambda *a, **n: (real(a[0], a[1]), copied.append(a)))
+    with pytest.raises(health.LookStopped):
+        backups.back_up(project.path, keep=5, most_bytes=MANY, cancelled=lambda: bool(copied))
+    assert not list(backup_folder.backups_folder().rglob("*.errormap"))
+    assert not list(backup_folder.backups_folder().rglob("*.part*"))
+
+
 def test_a_command_that_writes_leaves_one_a_day(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.close()
     for i in range(3):
