@@ -295,8 +295,12 @@ def _keep_owner_and_mode(new: Path, before: os.stat_result | None, like: Path | 
 
 
 def _flush(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+    """Bring it to the disk. A file that is write-protected, as a copy of one that is, is flushed by who may read it."""
+    number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _put_in_place(new: Path, target: Path, *, may_replace: bool) -> None:

@@ -30,6 +30,8 @@ def check_job(call: Invocation) -> int:
         health.note_damage(path, damage)
         call.reporter.warn(tr("Nothing is written to it any more. {fix}", fix=backup_folder.way_back(path)))
     if not problems:
+        if health.known_damage(path) is not None:  # of an earlier look, which read the disk wrongly
+            health.made_sound(path)
         call.reporter.say(tr("The project is sound."))
     call.reporter.result({"problems": [str(problem.sentence) for problem in problems]})
     return EXIT_LOSSES if problems else EXIT_DONE

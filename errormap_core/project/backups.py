@@ -75,7 +75,7 @@ def back_up(
             _refuse_no_room(path, source)
             new = backup_folder.part_name(owner.folder)
             try:
-                _create(new, path.stat().st_mode & 0o600)
+                _create(new)
                 _copy(source.conn, new, cancelled=cancelled, told=told)
                 _verify(new, path, mark, cancelled=cancelled)
                 backup = backup_folder.new_name(owner)
@@ -107,9 +107,11 @@ def restore(backup: Path, target: Path, *, replace: bool = False) -> Path | None
     kept: Path | None = None
     try:
         with _folder_told(target.parent):
-            _create(new, target.stat().st_mode & 0o777)
+            mode = target.stat().st_mode & 0o777
+            _create(new)
             with contextlib.closing(_immutable(backup)) as source:
                 _copy(source, new)
+            os.chmod(new, mode)
             kept = _put_aside(target)
             rename_new(new, target)
     except BaseException:
@@ -179,9 +181,9 @@ def _refuse_no_room(path: Path, source: Any) -> None:
         )
 
 
-def _create(new: Path, mode: int) -> None:
-    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    os.chmod(new, mode)
+def _create(new: Path) -> None:
+    """An empty file for nobody else's eyes, to be written also where what it is a copy of may not be."""
+    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _copy(source: sqlite3.Connection, new: Path, *, cancelled: Stopped = never, told: Told | None = None) -> None:

@@ -95,25 +95,23 @@ class Checkpointer:
                 connection.interrupt()
             self._thread.join()
             self._thread = None
+        connection, self._connection = self._connection, None
+        if connection is not None:  # here, so that none is interrupted that is closed already
+            connection.close()
 
     def _work(self) -> None:
         rest = REST_S
-        try:
-            while True:
-                self._wake.wait()
-                self._hurry.wait(rest)
-                if self._is_closed:
-                    return
-                self._wake.clear()
-                self._hurry.clear()
-                again = self._bring_in()
-                rest = REST_S if again is None else again
-                if again is not None:
-                    self._wake.set()
-        finally:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+        while True:
+            self._wake.wait()
+            self._hurry.wait(rest)
+            if self._is_closed:
+                return
+            self._wake.clear()
+            self._hurry.clear()
+            again = self._bring_in()
+            rest = REST_S if again is None else again
+            if again is not None:
+                self._wake.set()
 
     def _bring_in(self) -> float | None:
         """Put in what is there; the seconds until it is tried again, None where nothing is left to do."""

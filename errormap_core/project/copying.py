@@ -82,17 +82,27 @@ def copy_with_steps(path: Path, target: Path, steps: Sequence[Step]) -> list[Kno
                 _fill(source.conn, new, lambda done, total: None)
             finally:
                 source.close()
-        return _taken_in(new, steps)
+        refused, left_in_two = _taken_in(new, steps)
+        if left_in_two is not None:  # the log would be left behind
+            raise KnownError(
+                tr("The steps could not be written into the copy to their end."),
+                where=str(target),
+                fix=tr("Free some space, or choose a folder on another disk."),
+            ) from left_in_two
+        return refused
 
 
 def rescue_with_steps(project: Project, target: Path, steps: Sequence[Step]) -> list[KnownError]:
     """The same for a project whose file was moved away while it was open: from the connection that holds everything."""
     copy_project(project, target)
-    return _taken_in(target, steps)
+    refused, left_in_two = _taken_in(target, steps)
+    if left_in_two is not None:
+        raise left_in_two
+    return refused
 
 
-def _taken_in(path: Path, steps: Sequence[Step]) -> list[KnownError]:
-    """Take the steps in a copy; what was not possible of them."""
+def _taken_in(path: Path, steps: Sequence[Step]) -> tuple[list[KnownError], KnownError | None]:
+    """Take the steps in a copy; what was not possible of them, and why some are in its log alone."""
     refused = []
     with Project.open(path) as project:
         for step in steps:
@@ -100,7 +110,7 @@ def _taken_in(path: Path, steps: Sequence[Step]) -> list[KnownError]:
                 step(project)
             except KnownError as error:
                 refused.append(error)
-    return refused
+    return refused, project.left_in_two
 
 
 def _fill(source: sqlite3.Connection, new: Path, tell: Tell) -> None:

@@ -43,8 +43,10 @@ def look_over(path: Path, *, cancelled: Stopped = never) -> damage.DamagedFile |
 
     Raises LookStopped, and KnownError where the file cannot be read for another reason than damage.
     """
-    before = _state(path)
+    before, kept = _state(path), _remembered(path)
     reason = _quick_check(path, cancelled)
+    if reason is None and kept is not None and kept["state"] == before:
+        reason = kept["damage"]  # what a closer look found, and nobody wrote to the file since
     if reason is None:
         damage.forget(path)
     if before is not None and before == _state(path):  # what was written meanwhile was not looked at
@@ -108,7 +110,7 @@ def vouch(path: Path) -> None:
 
 
 def made_sound(path: Path) -> None:
-    """This program has just made the file."""
+    """This program has just made the file, or looked it over as closely as it can."""
     damage.forget(path)
     state = _state(path)
     if state is not None:

@@ -1,6 +1,8 @@
 """Who holds the lock of a project's file, as far as the system tells."""
 
+import contextlib
 import os
+import sqlite3
 from pathlib import Path
 
 import psutil
@@ -51,9 +53,10 @@ def lock_holder(path: Path, db: Database | None = None) -> Sentence:
     pid = locking_process(path)
     if pid is None:
         return tr("Another program")
-    for purpose, holder in [] if db is None else lease.purposes(db):
-        if holder == pid:
-            return tr("“{purpose}” (process {pid})", purpose=purpose, pid=pid)
+    with contextlib.suppress(sqlite3.DatabaseError):  # locked for reading as well: the system tells who it is
+        for purpose, holder in [] if db is None else lease.purposes(db):
+            if holder == pid:
+                return tr("“{purpose}” (process {pid})", purpose=purpose, pid=pid)
     try:
         name = psutil.Process(pid).name()
     except psutil.Error:

@@ -34,6 +34,7 @@ def refuse_what_is_no_project(path: Path, *, busy_ms: int = BUSY_MS) -> None:
     try:
         found = _application_id(path, "immutable=1", busy_ms)
     except sqlite3.DatabaseError as error:
+        log_size = log_size or _size(log_file(path))  # another program may just have begun to write
         if not log_size and _code(error) != sqlite3.SQLITE_NOTADB:
             raise _told(error, path) from error
         found = None

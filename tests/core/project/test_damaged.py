@@ -273,3 +273,25 @@ def test_a_lost_list_of_tables_is_taken_from_elsewhere(copy: Path, tmp_path: Pat
     assert salvage.is_whole, [str(s) for s in salvage.sentences()]
     with Project.open(tmp_path / "r.errormap") as project:
         assert check(project, replay=True) == []
+
+
+def test_damage_that_a_closer_look_found_is_not_forgotten_by_a_quick_one(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before: the window said what `check` had found, looked quickly, and let the file be written."""
+    with sqlite3.connect(copy) as db:
+        db.execute("UPDATE analysis SET source_id = 'nowhere' WHERE rowid = (SELECT max(rowid) FROM analysis)")
+    db.close()
+    assert run("check", copy) == 1
+    assert "Nothing is written to it any more" in capsys.readouterr().err
+    damage.forget(copy)  # as in another process
+    assert health.look_over(copy) is not None
+    assert run("set", copy, "--set", "atlas.title=X") == 2
+
+
+def test_what_a_closer_look_finds_sound_is_written_again(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A disk that was read wrongly once; the file is not refused for ever."""
+    health.note_damage(copy, "misread")
+    assert run("set", copy, "--set", "atlas.title=X") == 2
+    assert run("check", copy) == 0
+    assert run("set", copy, "--set", "atlas.title=X") == 0

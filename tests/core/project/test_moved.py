@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from errormap_core.errors import KnownError
 from errormap_core.project import checkpointing, files, watching
 from errormap_core.project.check import check
-from errormap_core.project.copying import copy_project, copying, rescue
+from errormap_core.project.copying import copy_project, copy_with_steps, copying, rescue, rescue_with_steps
 from errormap_core.project.store import Project
 from errormap_core.project.watching import CutOff
 from errormap_core.tasks import driven
@@ -516,3 +517,47 @@ def test_checkpoints_and_other_programs_that_take_steps_are_no_writing_over(open
         project.poll()
     assert project.cut_off is None
     assert sum(1 for _ in project.tree) == 2 + 1 + 20 + 5
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_copy_with_steps_that_stay_in_its_log_is_not_told_as_saved(
+    open_one: tuple[Project, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_lost: bool
+) -> None:
+    """Before: the log was taken away with the temporary files, and the steps were told as saved."""
+    project, actor = open_one
+    steps = [lambda copy: copy.apply(AddCategory(name="Waited"), actor=actor)]
+    target = tmp_path / "copy.errormap"
+    error = checkpointing.in_two_files(sqlite3.OperationalError("disk I/O error"), target)
+    monkeypatch.setattr(checkpointing, "bring_in_all", lambda *_: error)
+    if is_lost:
+        renamed(project.path)
+        with pytest.raises(KnownError, match="in two files"):
+            rescue_with_steps(project, target, steps)
+        assert target.exists()
+    else:
+        with pytest.raises(KnownError, match="could not be written into the copy"):
+            copy_with_steps(project.path, target, steps)
+        assert not target.exists()
+
+
+def test_a_checkpoint_is_ended_whenever_it_is(open_one: tuple[Project, str]) -> None:
+    """Before: where the thread had ended by then, its closed connection was interrupted, and the project stayed open."""
+    project, _ = open_one
+    closed: list[str] = []
+
+    class Watched(sqlite3.Connection):
+        def interrupt(self) -> None:
+            thread.join(5)  # it ends first
+            super().interrupt()
+
+        def close(self) -> None:
+            closed.append(threading.current_thread().name)
+            super().close()
+
+    connection = sqlite3.connect(project.path, isolation_level=None, check_same_thread=False, factory=Watched)
+    project.checkpoints._connection = connection
+    project.checkpoints.notice()
+    thread = project.checkpoints._thread
+    assert thread is not None
+    project.close()
+    assert closed == ["MainThread"] and not thread.is_alive()

@@ -13,6 +13,7 @@ import pytest
 
 from errormap_core.cli import main
 from errormap_core.errors import KnownError
+from errormap_core.project import looking
 from errormap_core.project.check import check
 from errormap_core.project.files import check_file
 from errormap_core.project.store import Project
@@ -158,7 +159,8 @@ def test_a_truncated_project_is_told_as_damaged_not_as_another_file(full_log: Pr
 
 def as_another_user(code: str) -> subprocess.CompletedProcess[str]:
     """Run code as somebody whom modes stop, which root is not."""
-    become = "import os\nimport errormap_core.project.store, errormap_core.taxonomy.operations\n"
+    become = "import os\nimport errormap_core.project.copying, errormap_core.project.store, errormap_core.taxonomy.operations\n"
+    become += "from errormap_core.project import backups\nimport _strptime, sqlite_utils\nsqlite_utils.Database(memory=True)\n"
     become += "if os.getuid() == 0:\n    os.setuid(65534)\n"
     return subprocess.run(
         [sys.executable, "-c", become + code], capture_output=True, text=True, check=False, cwd=Path.cwd()
@@ -255,3 +257,44 @@ sys.exit(cli.main(["set", {str(path)!r}, "--set", "atlas.title=Mine"]))
         assert again.setting("atlas.title") == "Mine"
         assert check(again) == []
     assert again.left_in_two is None
+
+
+def test_a_write_protected_project_is_copied_and_backed_up_by_who_may_read_it(tmp_path: Path) -> None:
+    """Before: 'You may not write in this folder', and 'attempt to write a readonly database'."""
+    path = tmp_path / "p.errormap"
+    Project.create(path).close()
+    path.chmod(0o444)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    mine.chmod(0o777)
+    code = f"""
+from pathlib import Path
+os.environ["ERRORMAP_STUDIO_DATA"] = os.environ["XDG_CACHE_HOME"] = {str(mine)!r}
+from errormap_core.project.store import Project
+from errormap_core.project.copying import copy_project
+with Project.open(Path({str(path)!r}), read_only=True) as project:
+    copied = copy_project(project, Path({str(mine / "copy.errormap")!r}))
+print(oct(copied.stat().st_mode & 0o777))
+print(oct(backups.back_up(Path({str(path)!r}), keep=3, most_bytes=10**9).path.stat().st_mode & 0o777))
+"""
+    done = as_another_user(code)
+    assert done.stdout.split() == ["0o444", "0o600"], done.stderr
+
+
+def test_a_log_that_appears_while_it_is_looked_at_is_no_damage(
+    full_log: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program wrote its first step and brought a part of it in, between the two looks."""
+    path = tmp_path / "cut.errormap"
+    cut_short(full_log, path, 3)
+    real, seen = looking._size, list[int]()
+
+    def late(log: Path) -> int:
+        seen.append(real(log) if seen else 0)
+        return seen[-1]
+
+    monkeypatch.setattr(looking, "_size", late)
+    check_file(path)
+    assert seen[0] == 0 and seen[-1] > 0
