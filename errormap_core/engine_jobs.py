@@ -22,6 +22,7 @@ from errormap_core.judge.project_prompts import prompt_of
 from errormap_core.judge.starting import JudgePlan, judge_model, plan_judge, tuning_of
 from errormap_core.judge.tuning import forget_tuning, known_tuning, tune
 from errormap_core.project import judging
+from errormap_core.project.record_names import record_name
 from errormap_core.project.runs import find_run
 from errormap_core.project.store import Project
 from errormap_core.reporting import Reporter
@@ -60,7 +61,7 @@ def judge_job(
         only = set(records)
         _refuse_unknown_records(project, records, where="--only")
         for record_id in judging.passed(project.db, records):
-            reporter.warn(tr("{name} did not fail: nothing is diagnosed.", name=judging.name_of(project.db, record_id)))
+            reporter.warn(tr("{name} did not fail: nothing is diagnosed.", name=record_name(project.db, record_id)))
     if first:
         _refuse_unknown_records(project, first, where="--first")
     try:
@@ -200,7 +201,7 @@ def try_job(
     except (Stopped, Cancelled):
         return Outcome({"record": record_id}, stopped=True)
     except RecordFailed as failed:
-        raise KnownError(failed.reason, where=judging.name_of(project.db, record_id)) from failed
+        raise KnownError(failed.reason, where=record_name(project.db, record_id)) from failed
     analysis = result.analysis
     reporter.say(tr("{title}: {summary}", title=analysis.error_title, summary=analysis.error_summary))
     reporter.say(

@@ -11,6 +11,7 @@ from errormap_core.errors import KnownError
 from errormap_core.judge.base import ENGINE_DIED, Cancelled, Judge, JudgeInfo, JudgeRequest, JudgeResult, RecordFailed
 from errormap_core.project import counting, judging
 from errormap_core.project.lease import Lease, project_lease
+from errormap_core.project.record_names import label_of
 from errormap_core.project.runs import end_run, start_run
 from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr, trn
@@ -237,5 +238,5 @@ def _pause_note(is_paused: bool, *, is_busy: bool) -> Sentence:
 
 
 def _note(project: Project, record_id: str) -> Sentence:
-    dataset, example_id, model = judging.label_of(project.db, record_id)
+    dataset, example_id, model = label_of(project.db, record_id)
     return tr("{dataset}, {example}, {model}", dataset=dataset, example=example_id, model=model)

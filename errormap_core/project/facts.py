@@ -10,8 +10,9 @@ from errormap_core.errors import KnownError
 from errormap_core.project import log
 from errormap_core.project.counting import chosen
 from errormap_core.project.proposing import ITS_RUNS
+from errormap_core.project.record_names import record_name
 from errormap_core.project.runs import LATEST_FIRST
-from errormap_core.sentences import tr
+from errormap_core.sentences import Sentence, tr
 from errormap_core.taxonomy.edits import KEY_COLUMNS, Row
 from errormap_core.taxonomy.facts import ASSIGNMENT_COLUMNS, ProposalFacts
 
@@ -114,6 +115,9 @@ class ProjectFacts:
 
     def record_hash(self, record_id: str) -> str:
         return str(self._db.execute("SELECT content_hash FROM record WHERE id = ?", [record_id]).fetchone()[0])
+
+    def record_name(self, record_id: str) -> Sentence:
+        return record_name(self._db, record_id)
 
     def failures_by_threshold(self, dataset: str, threshold: float | None) -> tuple[int, int]:
         old = FAILS.format(t="coalesce(c.threshold, d.default_threshold)")

@@ -14,7 +14,7 @@ from errormap_core.ids import content_id, now
 from errormap_core.judge.analysis import Analysis
 from errormap_core.judge.base import JudgeRequest
 from errormap_core.project.counting import chosen
-from errormap_core.sentences import Sentence, tr
+from errormap_core.sentences import Sentence
 
 FEWEST_WORDS = 5
 """An answer with fewer words gives only the result and tells a judge nothing about the way to it."""
@@ -180,18 +180,6 @@ def read_analysis(db: Database, analysis_id: str) -> Analysis:
             "verdict": row[3],
         }
     )
-
-
-def label_of(db: Database, record_id: str) -> tuple[str, str, str]:
-    """Dataset, example and model of a record, for sentences."""
-    row = db.execute("SELECT dataset, example_id, model FROM record WHERE id = ?", [record_id]).fetchone()
-    return str(row[0]), str(row[1]), str(row[2])
-
-
-def name_of(db: Database, record_id: str) -> Sentence:
-    """A record as people know it: 'gsm8k 1004 of davinci'."""
-    dataset, example, model = label_of(db, record_id)
-    return tr("{dataset} {example} of {model}", dataset=dataset, example=example, model=model)
 
 
 def passed(db: Database, record_ids: Collection[str]) -> list[str]:

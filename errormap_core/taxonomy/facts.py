@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from errormap_core.sentences import Sentence
 from errormap_core.taxonomy.edits import Row
 
 ASSIGNMENT_COLUMNS = ("id", "record_id", "source_id", "category_id", "is_primary", "confidence")
@@ -44,6 +45,9 @@ class Facts(Protocol):
     def known_records(self, record_ids: Sequence[str]) -> set[str]: ...
 
     def record_hash(self, record_id: str) -> str: ...
+
+    def record_name(self, record_id: str) -> Sentence:
+        """A record as people know it."""
 
     def failures_by_threshold(self, dataset: str, threshold: float | None) -> tuple[int, int]:
         """How many failures the dataset has, and would have with this threshold (None: its default)."""

@@ -7,6 +7,7 @@ holds that one's failures, though the project's file does not say so yet.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from errormap_core.sentences import Sentence
 from errormap_core.taxonomy.edits import AnyEdit, BulkRows, BulkUpdate, Edit, Row
 from errormap_core.taxonomy.facts import Facts, ProposalFacts
 
@@ -119,6 +120,9 @@ class PlannedFacts:
 
     def record_hash(self, record_id: str) -> str:
         return self._facts.record_hash(record_id)
+
+    def record_name(self, record_id: str) -> Sentence:
+        return self._facts.record_name(record_id)
 
     def failures_by_threshold(self, dataset: str, threshold: float | None) -> tuple[int, int]:
         return self._facts.failures_by_threshold(dataset, threshold)

@@ -65,6 +65,8 @@ class AssignFailures:
         draft.assign(
             ((r, self.confidence) for r in wanted), category.id, source_id=draft.actor, is_primary=self.is_primary
         )
+        if len(wanted) == 1:
+            return tr("Placed {record} in “{name}”", record=draft.facts.record_name(wanted[0]), name=category.name)
         return trn(
             "Placed {n:,} failure in “{name}”", "Placed {n:,} failures in “{name}”", len(wanted), name=category.name
         )
@@ -90,8 +92,11 @@ class UnassignFailures:
                 fix=tr("Choose failures that the category shows."),
             )
         draft.unassign(rows)
-        n = len({row[1] for row in rows})
+        taken = {row[1] for row in rows}
+        n = len(taken)
         draft.effect.n_failures += n
+        if n == 1:
+            return tr("Took {record} out of “{name}”", record=draft.facts.record_name(*taken), name=category.name)
         return trn("Took {n:,} failure out of “{name}”", "Took {n:,} failures out of “{name}”", n, name=category.name)
 
 
@@ -117,6 +122,13 @@ class MarkRecords:
             draft.set_row("record_mark", record_id, row)
         draft.effect.n_failures += len(wanted)
         n = len(wanted)
+        if n == 1:
+            record = draft.facts.record_name(wanted[0])
+            if self.mark == "excluded":
+                return tr("Excluded {record}", record=record)
+            if self.mark == "disputed":
+                return tr("Disputed {record}", record=record)
+            return tr("Counted {record} again", record=record)
         if self.mark == "excluded":
             return trn("Excluded {n:,} record", "Excluded {n:,} records", n)
         if self.mark == "disputed":
@@ -138,7 +150,8 @@ class AnnotateRecord:
         [record_id] = checked_records(draft, [self.record_id])
         text = self.text.strip()
         draft.set_row("record_note", record_id, {"record_id": record_id, "text": text} if text else None)
-        return tr("Noted on a record")
+        record = draft.facts.record_name(record_id)
+        return tr("Noted on {record}", record=record) if text else tr("Removed the note on {record}", record=record)
 
 
 @operation
@@ -191,7 +204,7 @@ class WriteAnalysis:
             "created_at": draft.at,
         }
         draft.set_row("analysis", key, row)
-        return tr("Wrote an analysis")
+        return tr("Wrote an analysis of {record}", record=draft.facts.record_name(record_id))
 
 
 @operation

@@ -133,7 +133,7 @@ def test_a_key_of_the_card_does_nothing_elsewhere(queue: Queue, key: str | Qt.Ke
     if where == "record" and key == "f":
         press(queue.qtbot, key)  # the record's own F: it disputes what is read
         assert queue.project.db.table("record_mark").count == marks + 1
-        assert window.step_strip.text == "Disputed 1 record"
+        assert window.step_strip.text == "Disputed d e36 of m0"
         assert window.step_strip._button.isVisible()
         assert proposal(queue.project.db, queue.kind["place"]).verdict is None
         return
