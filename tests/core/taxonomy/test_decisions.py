@@ -206,7 +206,7 @@ def test_a_question_is_answered_with_the_first_candidate_as_the_persons_own_word
     assert (row.kind, row.name, str(row.title)) == ("place", "Error 20", "Where does “Error 20” belong?")
     assert row.category_ids == (bench.of["Adding"],)
     change = bench.decide(question)
-    assert str(change.summary) == "Placed 1 failure in “Adding”"
+    assert str(change.summary) == "Placed d e20 of m in “Adding”"
     assert record in bench.held("Adding")
     (placed,) = [each for each in queries.record_detail(bench.project.db, record).assignments if each.counts]
     assert (placed.source_kind, placed.source_name) == ("annotator", "Ann Bee")
