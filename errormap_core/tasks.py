@@ -152,11 +152,15 @@ class Pace:
         return max(0.0, (self._progress.total - self._progress.done) / rate - since)
 
     def sentence(self) -> Sentence:
-        """Rate and time left as people say them: 'about 8 a minute, about 12 minutes left'."""
+        """Rate and time left as people say them: 'about 8 a minute, about 12 minutes left'. Before the first item is done
+        the rate is what was expected, and is called so; once its time has passed, no time left is said."""
         rate, left = self.rate_per_s, self.left_s
         if rate is None:
             return tr("")
         speed = tr("{n:,.0f} a second", n=rate) if rate >= 1 else tr("{n:,.1f} a minute", n=rate * 60)
+        if self._points[-1][1] == self._points[0][1]:
+            speed = tr("{speed} expected", speed=speed)
+            left = left or None
         return tr("{speed}, {left}", speed=speed, left=duration(left)) if left is not None else speed
 
     def _working(self) -> float:

@@ -168,3 +168,15 @@ def test_a_very_long_run_keeps_few_points() -> None:
         pace.update(step(done, 100_000))
     assert len(pace._points) <= 600
     assert pace.left_s == pytest.approx(80_000 * 0.5, rel=0.01)
+
+
+def test_what_is_only_expected_is_not_told_as_a_rate() -> None:
+    """Before, '30 a minute, less than a minute left' stood there for as long as nothing came."""
+    clock = Clock()
+    pace = Pace(clock=clock)
+    at(clock, pace, 0.0, 0, expected_s=2.0)
+    assert str(pace.sentence()) == "30.0 a minute expected, about 3 minutes left"
+    clock.now = 201.0
+    assert str(pace.sentence()) == "30.0 a minute expected"
+    at(clock, pace, 202.0, 1)
+    assert "expected" not in str(pace.sentence())
