@@ -260,6 +260,7 @@ def _score(call: Invocation) -> int:
 
 def _stats(call: Invocation) -> int:
     from errormap_core import jobs
+    from errormap_core.measures.how import STATE_NAMES
 
     with call.project(read_only=True) as project:
         numbers = jobs.stats(project)
@@ -273,7 +274,7 @@ def _stats(call: Invocation) -> int:
            **counted)
     )  # fmt: skip
     for state, n in numbers["states"].items():
-        say(f"  {n:>9,}  {state}")
+        say(f"  {n:>9,}  {STATE_NAMES[state]}")
     for row in numbers["datasets"]:
         say(tr("dataset {name}: threshold {threshold:g}, {n_failures:,} of {n_records:,} failed", **row))
     for row in numbers["models"]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QColor, QFont, QTextBlockFormat, QTextCharFormat
 
-from app.records.list_model import STATE_NAMES
 from app.records.long_text import LongText
 from app.records.passages import Passage, Passages
 from app.records.quotes import is_looked_for, places_of
 from errormap_core.judge.evidence import Span
 from errormap_core.judge.shortening import Shortening
-from errormap_core.measures.how import PLACED
+from errormap_core.measures.how import PLACED, STATE_NAMES
 from errormap_core.project.queries import AnalysisRow, RecordDetail
 from errormap_core.sentences import Sentence, tr, trn
 
@@ -69,6 +68,15 @@ def _sized(title: Sentence, text: str) -> Sentence:
     if len(text) <= LONG:
         return title
     return tr("{title} · {n:,} characters, laid out as you scroll", title=title, n=len(text))
+
+
+def author_of_criteria(detail: RecordDetail, analysis: AnalysisRow) -> AnalysisRow | None:
+    """The judge's analysis that the criteria of a person's come from: a person who corrects one keeps them as they are.
+    None where a person wrote them, or there are none."""
+    if analysis.source_kind != "annotator" or not analysis.required_criteria:
+        return None
+    others = (other for other in detail.analyses if other.source_kind != "annotator")
+    return next((other for other in others if other.required_criteria == analysis.required_criteria), None)
 
 
 def quotes_of(detail: RecordDetail) -> list[str]:
@@ -210,6 +218,10 @@ class RecordDocument:
         shortening = Shortening.from_json(analysis.details.get("shortened"))
         if shortening.is_shortened:
             self._muted(shortening.sentence())
+        author = author_of_criteria(detail, analysis)
+        if author is not None:
+            self._muted(tr("Criteria below: written by {judge}, not by {name}", judge=author.source_name,
+                           name=analysis.source_name))  # fmt: skip
         for criterion in analysis.required_criteria:
             quality = QUALITIES.get(criterion.get("quality"), QUALITIES[None])
             good = criterion.get("quality") == "correct"

@@ -6,7 +6,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QPersistentModelIndex, Qt
 
 from app.plain import one_line, tooltip
-from errormap_core.measures.how import how_of
+from errormap_core.measures.how import STATE_NAMES, how_of
 from errormap_core.project.queries import FailureRow, failure_rows
 from errormap_core.project.store import Project
 from errormap_core.sentences import Sentence, tr
@@ -20,17 +20,6 @@ MOST_REFRESHED = 4 * BLOCK
 """Where more rows were painted since the list was read, as after much scrolling, they are forgotten instead."""
 
 Index = QModelIndex | QPersistentModelIndex
-
-STATE_NAMES: dict[str, Sentence] = {
-    "analysed": tr("Analysed"),
-    "placed": tr("Placed by hand, not diagnosed"),
-    "no_error": tr("No error found"),
-    "waiting": tr("Waiting for the judge"),
-    "engine_failed": tr("Judge failed"),
-    "disputed": tr("Disputed"),
-    "excluded": tr("Excluded"),
-    "not_sampled": tr("Not sampled"),
-}
 
 COLUMNS: tuple[tuple[str, Sentence], ...] = (
     ("title", tr("Error")),

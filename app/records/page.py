@@ -22,11 +22,12 @@ from app.empty import EmptyState
 from app.fields import ChoiceField
 from app.plain import Label, one_line
 from app.records.analysis_dialog import AnalysisDialog
-from app.records.list_model import STATE_NAMES, FailureListModel
+from app.records.list_model import FailureListModel
 from app.records.note_dialog import NoteDialog
 from app.records.place_dialog import PlaceDialog
 from app.records.why_dialog import open_why
 from app.session import Scope, Session
+from errormap_core.measures.how import STATE_NAMES
 from errormap_core.project.queries import datasets, failure_ids, failure_rows, models, record_detail, totals
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Change, MachineChange

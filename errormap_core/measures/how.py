@@ -8,6 +8,18 @@ from collections.abc import Iterator, Mapping
 from errormap_core.project.queries import Totals
 from errormap_core.sentences import Sentence, tr, trn
 
+STATE_NAMES: Mapping[str, Sentence] = {
+    "analysed": tr("Analysed"),
+    "placed": tr("Placed by hand, not diagnosed"),
+    "no_error": tr("No error found"),
+    "waiting": tr("Waiting for the judge"),
+    "engine_failed": tr("Judge failed"),
+    "disputed": tr("Disputed"),
+    "excluded": tr("Excluded"),
+    "not_sampled": tr("Not sampled"),
+}
+"""States of a failure, as window and command line call them."""
+
 PLACED: Mapping[str, Sentence] = {
     "person": tr("placed individually by a person"),
     "person_bulk": tr("placed in bulk by a person"),

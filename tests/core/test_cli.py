@@ -52,6 +52,17 @@ def test_import_makes_the_project(tmp_path: Path, quiz: Path, capsys: pytest.Cap
     ]
 
 
+def test_stats_call_states_as_the_window_does(tmp_path: Path, quiz: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before, '18  placed' stood there where 19 were placed: one of them was diagnosed too."""
+    project = tmp_path / "p.errormap"
+    assert run("import", project, quiz, "--threshold", "quiz=2", "--progress", "none") == 0
+    capsys.readouterr()
+    assert run("stats", project) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["0", "Placed by hand, not diagnosed"] in lines and ["2", "Waiting for the judge"] in lines
+    assert not any(line[1:] == ["placed"] for line in lines)
+
+
 def test_losses_have_an_exit_code_of_their_own(tmp_path: Path, quiz: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quiz.write_text(quiz.read_text(encoding="utf-8") + "e3,m,Q,A,many,\n", encoding="utf-8")
     assert run("import", tmp_path / "p.errormap", quiz, "--json", "--progress", "none") == 1
