@@ -523,6 +523,14 @@ class Window(QMainWindow):
         for dock in (self.left, self.right):
             dock.setVisible(is_open)
 
+    def fit_screen(self) -> None:
+        """Make it no larger than the screen, frame included: below its edge would be what is said of saving, and Undo."""
+        room, frame = self.screen().availableGeometry(), self.frameGeometry()
+        most = room.size() - (frame.size() - self.size())
+        if not self.isMaximized() and (self.width() > most.width() or self.height() > most.height()):
+            self.resize(self.size().boundedTo(most))
+            self.move(room.topLeft())
+
     def _fold(self) -> None:
         """In a window that is narrow for its text the record folds under the page."""
         area = self.dockWidgetArea(self.right)

@@ -161,6 +161,7 @@ class QueueBrowser(QWidget):
     # Reading
 
     def _on_opened(self) -> None:
+        self._follow_selection()  # of the project before
         self.filters.set_quietly("pending")
         self._refresh_list()
         self._want_questions()
@@ -177,6 +178,7 @@ class QueueBrowser(QWidget):
     def _take(self, reading: Reading) -> None:
         self._is_read = True
         self.deck.read(reading.rows, keep=self._current)
+        self.deck.is_certainty_known = reading.certainty is not None and not reading.certainty["n_missing"]
         self.top.show_reading(reading)
         self._refresh_list()
         row = self.deck.get(self._current)
@@ -225,9 +227,14 @@ class QueueBrowser(QWidget):
         self._go_first()
         self._want_done()
 
-    def _on_scope(self, scope: Scope) -> None:
+    def _on_scope(self, _: Scope) -> None:
+        self._follow_selection()
+
+    def _follow_selection(self) -> None:
         project = self._session.project
-        self.filters.follow_selection(scope.category_ids or (), project.tree if project is not None else None)
+        self.filters.follow_selection(
+            self._session.scope.category_ids or (), project.tree if project is not None else None
+        )
 
     def _on_machine(self, change: MachineChange) -> None:
         if self._session.project is None or change.tables <= BESIDE:
@@ -239,6 +246,8 @@ class QueueBrowser(QWidget):
     def _on_change(self, change: Change) -> None:
         if not change.tables() & DECIDING_TABLES:
             return
+        if "category" in change.tables():
+            self._follow_selection()  # it may have another name now
         self.deck.decide(change.edits)
         decided = [e for e in change.edits if isinstance(e, Edit) and e.table == "decision"]
         keys = [e.key for e in decided]

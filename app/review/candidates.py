@@ -32,12 +32,16 @@ class Candidate:
 
 
 class CandidateButton(QAbstractButton):
-    """One candidate. Two lines where there is a description and room for it."""
+    """One candidate. Two lines where there is a description and room for it. Its probability is shown `with_share` only:
+    before people answered, nothing is known of how often such figures are right."""
 
     pointed = Signal(bool)  # the mouse or the focus came, or went
 
-    def __init__(self, theme: Theme, number: int, candidate: Candidate, parent: QWidget) -> None:
+    def __init__(
+        self, theme: Theme, number: int, candidate: Candidate, parent: QWidget, *, with_share: bool = True
+    ) -> None:
         super().__init__(parent)
+        self.with_share = with_share
         self._theme, self.number, self.candidate = theme, number, candidate
         self._is_under_mouse = self._is_same = self._is_brief = False
         self._became: Became | None = None
@@ -71,10 +75,15 @@ class CandidateButton(QAbstractButton):
     def _say(self) -> None:
         name = self._name()
         self.setText(literal(name))
-        spoken = tr("{n}: {name}, {share:.0%}", n=self.number, name=name, share=self.candidate.probability)
+        spoken = tr("{n}: {name}", n=self.number, name=name)
+        if self.with_share:
+            spoken = tr("{said}, {share:.0%}", said=spoken, share=self.candidate.probability)
         said = f"{spoken}" if self._became is None else f"{spoken}. {self._became.change}"
         self.setAccessibleName(one_line(said))
         tip = [name, "" if self._became is None else str(self._became.change), self.candidate.description]
+        if self.with_share:
+            tip.append(str(tr("{share:.0%} is the program's own figure, made before your answer.",
+                              share=self.candidate.probability)))  # fmt: skip
         set_tooltip(self, "\n".join(filter(None, tip)))
         self.update()
 
@@ -140,8 +149,8 @@ class CandidateButton(QAbstractButton):
         painter.setPen(QColor(scheme.muted if self.is_gone else scheme.accent))
         middle = int(Qt.AlignmentFlag.AlignVCenter)
         painter.drawText(QRect(left, top, key_width, line), middle, self.key)
-        bar = BAR if self.width() >= WIDE else SMALL_BAR
-        share_width = metrics.horizontalAdvance("100%") + 8
+        bar = 0 if not self.with_share else BAR if self.width() >= WIDE else SMALL_BAR
+        share_width = metrics.horizontalAdvance("100%") + 8 if self.with_share else 0
         words = QRect(left + key_width, top, room.right() - left - key_width - bar - share_width - 20, line)
         note = self._note()
         if note:
@@ -158,7 +167,7 @@ class CandidateButton(QAbstractButton):
         painter.setPen(QColor(scheme.muted if self.is_gone else scheme.text))
         name = painter.fontMetrics().elidedText(one_line(self._name()), Qt.TextElideMode.ElideRight, words.width())
         painter.drawText(words, middle, name)
-        if not note:
+        if not note and self.with_share:
             self._paint_share(
                 painter, QRect(room.right() - bar - share_width - 8, top, bar + share_width + 2, line), bar
             )
@@ -214,8 +223,10 @@ class CandidateList(QWidget):
         self._grid.setHorizontalSpacing(8)
         self._grid.setVerticalSpacing(_gap(False))
 
-    def show_candidates(self, candidates: Sequence[Candidate], keys: Sequence[str]) -> None:
-        """Show these; `keys` are what the number keys are called."""
+    def show_candidates(
+        self, candidates: Sequence[Candidate], keys: Sequence[str], *, with_shares: bool = True
+    ) -> None:
+        """Show these, the likeliest first; `keys` are what the number keys are called."""
         for button in self.buttons:
             button.blockSignals(True)  # the focus leaves it while it goes
             self._grid.removeWidget(button)
@@ -223,7 +234,7 @@ class CandidateList(QWidget):
             button.deleteLater()
         self.buttons = []
         for number, candidate in enumerate(candidates, start=1):
-            button = CandidateButton(self._theme, number, candidate, self)
+            button = CandidateButton(self._theme, number, candidate, self, with_share=with_shares)
             button.show_brief(self._is_brief)
             button.clicked.connect(lambda _=False, c=candidate.id: self.chosen.emit(c))
             button.pointed.connect(lambda on, c=candidate.id: self.pointed.emit(c if on else ""))

@@ -57,9 +57,11 @@ class Deck:
         self._rows: dict[str, ProposalRow] = {}
         self._unsaved: Mapping[str, str] = {}
         self._waiting: list[ProposalRow] | None = None
+        self.is_certainty_known = False
+        """Whether there are answers enough to say how often suggestions are right."""
 
     def clear(self) -> None:
-        self._rows, self._waiting, self._unsaved = {}, None, {}
+        self._rows, self._waiting, self._unsaved, self.is_certainty_known = {}, None, {}, False
 
     def set_unsaved(self, verdicts: Mapping[str, str]) -> set[str]:
         """Verdicts by proposal that wait for the file: their rows are shown nowhere until they are saved, or given up.

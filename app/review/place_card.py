@@ -132,7 +132,7 @@ class PlaceCard(Card):
         counted = next((a for a in self.detail.assignments if a.counts), None) if self.detail is not None else None
         path = project.tree.place(counted.category_id) if counted is not None else ""
         self.where.say(tr("Now in: {path}", path=path) if path else "")
-        self.list.show_candidates(self.candidates, self._keys())
+        self.list.show_candidates(self.candidates, self._keys(), with_shares=self._deck.is_certainty_known)
         tab_after(self.answer, self.list.buttons)
         self._fit()
 

@@ -1,5 +1,6 @@
 """The page of signatures: each model's shares of the categories on the selected level."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,46 @@ from app.plain import Label, set_tooltip
 from app.session import Scope, Session
 from errormap_core.measures.how import LOOKED_AT, looked_at_sentence
 from errormap_core.measures.shares import shares_by_model
-from errormap_core.project.queries import counted_by, looked_at_by, own_counts_by, states
-from errormap_core.sentences import tr, trn
+from errormap_core.project.queries import counted_by, looked_at_by, own_counts_by, states, totals
+from errormap_core.sentences import Sentence, tr, trn
 
 MOST_BARS = 25
 """More categories than this cannot be told apart; the largest are shown, and how many are not is said."""
 
 MOST_MODELS = 12
 MOST_LETTERS = 28
+
+
+def _left_out(*, n_failures: int, n_in_none: int, n_beside: int) -> Iterator[Sentence]:
+    """Of which failures there is no bar."""
+    if n_in_none:
+        yield trn(
+            "{n:,} of {of:,} is in no category and has no bar",
+            "{n:,} of {of:,} are in no category and have no bar",
+            n_in_none,
+            of=n_failures,
+        )
+    if n_beside:
+        yield trn(
+            "{n:,} other failure is left out (waiting, excluded, disputed or not sampled)",
+            "{n:,} other failures are left out (waiting, excluded, disputed or not sampled)",
+            n_beside,
+        )
+
+
+def _not_shown(*, n_models: int, n_empty: int, n_small: int) -> Iterator[Sentence]:
+    """Which models and categories the chart lacks. `n_small` have failures or not: the chart is full."""
+    if n_models:
+        yield trn("{n:,} more model is not shown", "{n:,} more models are not shown", n_models)
+    if n_small:
+        yield trn(
+            "{n:,} category is not shown: the chart has the {most:,} largest",
+            "{n:,} categories are not shown: the chart has the {most:,} largest",
+            n_small,
+            most=MOST_BARS,
+        )
+    elif n_empty:
+        yield trn("{n:,} category has no failures", "{n:,} categories have no failures", n_empty)
 
 
 class SignaturesPage(QWidget):
@@ -118,28 +151,18 @@ class SignaturesPage(QWidget):
         self._title.setFont(self._session.theme.font(size=1.1, semibold=True))
         n_failures = sum(counted.values())
         looked_at = looked_at_by(project.reader, "model")
-        n_beside = sum(states(project.reader).values()) - n_failures
-        left_out = trn(
-            " · {n:,} other failure is left out (waiting, excluded, disputed or not sampled)",
-            " · {n:,} other failures are left out (waiting, excluded, disputed or not sampled)",
-            n_beside,
+        n_in_none = 0 if level else n_failures - sum(totals(project.reader).placed_by.values())
+        left_out = [
+            *_left_out(n_failures=n_failures, n_in_none=n_in_none,
+                       n_beside=sum(states(project.reader).values()) - n_failures),
+            *_not_shown(n_models=len(counted) - len(self.models),
+                        n_empty=int((np.nansum(shares, axis=0) == 0).sum()), n_small=max(0, len(ids) - MOST_BARS)),
+        ]  # fmt: skip
+        said = tr(
+            "Share of each model's failures that are placed or diagnosed (n). {looked_at}",
+            looked_at=looked_at_sentence(n_failures, sum(looked_at.values())),
         )
-        hidden = len(ids) - len(shown)
-        rest = trn(
-            " · {n:,} category is not shown (no failures, or too many)",
-            " · {n:,} categories are not shown (no failures, or too many)",
-            hidden,
-        )
-        self._note.setText(
-            str(
-                tr(
-                    "Share of each model's failures that are placed or diagnosed (n). {looked_at}{left_out}{rest}",
-                    looked_at=looked_at_sentence(n_failures, sum(looked_at.values())),
-                    left_out=left_out if n_beside else "",
-                    rest=rest if hidden else "",
-                )
-            )
-        )
+        self._note.setText(" · ".join(str(part) for part in (said, *left_out)))
         set_tooltip(self._note, LOOKED_AT)
         self._draw(counted, looked_at)
         self._layers.setCurrentIndex(1)

@@ -28,6 +28,10 @@ def make_window(app: QApplication, settings: UserSettings | None = None) -> Wind
     return window
 
 
+FRAMED_MS = 200
+"""After so long the window has its frame, whose size only the desktop knows."""
+
+
 def open_window(path: Path | None, *, sample: bool) -> int:
     """Open the window, on a project or the sample, and run until it is closed; returns the exit code."""
     app = QApplication.instance() or QApplication(sys.argv[:1])
@@ -39,6 +43,7 @@ def open_window(path: Path | None, *, sample: bool) -> int:
     errors.install(window.strip.show_error)
     window.show()
     window.restore_layout()
+    QTimer.singleShot(FRAMED_MS, window, window.fit_screen)
     if sample:
         QTimer.singleShot(0, window, window.deeds.open_sample)
     elif path is not None:

@@ -7,6 +7,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app.commands import BY_ID
+from app.review.deck import Deck
 from app.review.place_card import taught as said_of
 from errormap_core.project.pending import ProposalRow, proposal
 from errormap_core.project.proposing import NewProposal
@@ -28,6 +29,12 @@ def says(queue: Queue) -> str:
     """What the line on the card says; '' where it is not shown."""
     frame = queue.page.frame
     return "" if frame.notice.isHidden() else str(frame.notice_text.text())
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after many answers: suggestions are shown with their figures."""
+    monkeypatch.setattr(Deck, "is_certainty_known", property(lambda _: True, lambda *_: None), raising=False)
 
 
 def spoken(queue: Queue) -> list[str]:
