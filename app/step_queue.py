@@ -16,12 +16,16 @@ from errormap_core.project.watching import CutOff
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import Operation
+from errormap_core.trouble import DiskError
 
 BUSY_MS = 20
 """So long the window's thread waits for another program's lock at most, in one go: what takes less than 50 ms is not felt."""
 
 RETRY_MS = 150
 """Between two tries of what waits."""
+
+DISK_RETRY_MS = 5_000
+"""Between two tries where the disk is why: each finds out anew what is wrong with it."""
 
 FLUSH_S = 0.03
 """So long steps that waited are taken without a look at what the user does."""
@@ -70,6 +74,7 @@ class StepQueue(QObject):
         self._is_flushing = False
         self._since = 0.0
         self._is_late = False
+        self._disk: DiskError | None = None  # why the first cannot be written, where that is no lock
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.retry)
@@ -82,7 +87,7 @@ class StepQueue(QObject):
     def close(self) -> None:
         """Forget what waits: who closes a project asks before."""
         self._timer.stop()
-        self._project, self._is_late = None, False
+        self._project, self._is_late, self._disk = None, False, None
         self._withdrawn, self._n_undone = [], 0
         if self._waiting:
             self._waiting.clear()
@@ -104,6 +109,10 @@ class StepQueue(QObject):
             return None
         if project.cut_off is not None:
             return project.cut_off
+        if self._disk is not None:
+            fix = trn("{n:,} step is kept here and will be saved as soon as that is possible.",
+                      "{n:,} steps are kept here and will be saved in their order as soon as that is possible.", n)  # fmt: skip
+            return DiskError(self._disk.what, where=self._disk.where, fix=fix)
         return Locked(
             tr("{who} has locked this project.", who=lock_holder(project.path, project.reader)),
             where=str(project.path),
@@ -113,6 +122,11 @@ class StepQueue(QObject):
                 n,
             ),
         )
+
+    @property
+    def disk_error(self) -> DiskError | None:
+        """Why what waits cannot be written, where that is the disk and no other program."""
+        return self._disk
 
     # Taking
 
@@ -191,7 +205,7 @@ class StepQueue(QObject):
         if project is None or self._is_flushing or not self._waiting:
             return
         until = time.monotonic() + FLUSH_S
-        was_late, n_taken, is_locked = self._is_late, 0, False
+        was_late, n_taken, is_locked, disk = self._is_late, 0, False, self._disk
         self._is_flushing = True
         try:
             while self._waiting and not is_locked and time.monotonic() < until:
@@ -200,11 +214,13 @@ class StepQueue(QObject):
         finally:
             self._is_flushing = False
             if self._project is project and self._waiting:
-                self._timer.start(RETRY_MS if is_locked else 0)
+                rest = RETRY_MS if self._disk is None else DISK_RETRY_MS
+                self._timer.start(rest if is_locked else 0)
         if n_taken:
             self._since = time.monotonic()
-        self._is_late = bool(self._waiting) and time.monotonic() - self._since >= LATE_S
-        if n_taken or self._is_late != was_late:
+        is_long = time.monotonic() - self._since >= LATE_S
+        self._is_late = bool(self._waiting) and (is_long or self._disk is not None)
+        if n_taken or self._is_late != was_late or (self._disk is None) != (disk is None):
             self.changed.emit()
 
     def settle(self) -> bool:
@@ -238,12 +254,15 @@ class StepQueue(QObject):
     def _try_next(self, project: Project) -> bool:
         """Take the first of what waits; False where the file is locked still."""
         step = self._waiting.popleft()  # who hears of it finds it taken
+        self._disk = None
         try:
             run_step(step, project)
-        except (
-            Locked,
-            CutOff,
-        ):  # that the file was moved away is told where it is polled
+        except CutOff as error:  # told where the file is polled
+            if not error.went_in:
+                self._waiting.appendleft(step)
+            return error.went_in
+        except (Locked, DiskError) as error:
+            self._disk = error if isinstance(error, DiskError) else None
             self._waiting.appendleft(step)
             return False
         except KnownError as error:

@@ -75,14 +75,18 @@ class UnsavedDialog(Dialog):
             self.said.setText("\n".join([str(head), *lines]))
             self.drop.setText(literal(trn("Discard {n:,} step and close", "Discard {n:,} steps and close", n)))
             return
-        head = trn(
-            "{who} has locked {name}. {n:,} step is not saved:",
-            "{who} has locked {name}. {n:,} steps are not saved:",
-            n,
-            who=lock_holder(project.path, project.reader),
-            name=project.path.name,
-        )
-        rest = tr("Wait here: the project is closed as soon as that program lets go and they are saved.")
+        if (disk := self._session.steps.disk_error) is not None:
+            head = trn("{what} {n:,} step is not saved:", "{what} {n:,} steps are not saved:", n, what=disk.what)
+            rest = tr("Wait here: the project is closed as soon as they can be saved.")
+        else:
+            head = trn(
+                "{who} has locked {name}. {n:,} step is not saved:",
+                "{who} has locked {name}. {n:,} steps are not saved:",
+                n,
+                who=lock_holder(project.path, project.reader),
+                name=project.path.name,
+            )
+            rest = tr("Wait here: the project is closed as soon as that program lets go and they are saved.")
         self.said.setText("\n".join([str(head), *lines, "", str(rest)]))
         self.drop.setText(literal(trn("Discard {n:,} step and close", "Discard {n:,} steps and close", n)))
 

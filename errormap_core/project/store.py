@@ -176,7 +176,7 @@ class Project:
         with self._transaction() as db:
             yield db
         if (lost := self.watch.peek()) is not None:
-            raise lost
+            raise lost.after_commit()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Database]:
@@ -358,7 +358,7 @@ class Project:
         """Announce what was committed, then raise where the file was lost meanwhile: only this connection holds it."""
         self._announce(changes)
         if (lost := self.watch.peek()) is not None:
-            raise lost
+            raise lost.after_commit()
 
     def _meta(self, key: str) -> Any:
         row = self.db.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()

@@ -6,6 +6,7 @@ nothing is opened: closing a file takes the locks of SQLite's connections away.
 """
 
 import contextlib
+import copy
 import os
 import stat
 import threading
@@ -55,6 +56,13 @@ class CutOff(KnownError):
     """
 
     is_written_over = False
+    went_in = False  # what was being written is committed: every copy has it
+
+    def after_commit(self) -> "CutOff":
+        """The same, of something that went in before it was found."""
+        error = copy.copy(self)
+        error.went_in = True
+        return error
 
 
 class FileWatch:

@@ -14,8 +14,10 @@ from app.unsaved import UnsavedDialog
 from app.window import Window
 from errormap_core.project.queries import history
 from errormap_core.project.store import Project
+from errormap_core.sentences import tr
 from errormap_core.taxonomy.edits import Change
 from errormap_core.taxonomy.operations import AddCategory, AnnotateRecord, DeleteCategories, RenameCategory
+from errormap_core.trouble import DiskError
 from tests.app.queue_fixtures import Queue
 from tests.locking import EXCLUSIVE, WRITER, Holding
 
@@ -238,3 +240,54 @@ def test_a_card_that_waits_is_out_of_the_way_and_comes_back_when_it_is_given_up(
     assert row is not None and row.verdict == "reject"
     waiting = page.deck.get(second)
     assert waiting is not None and waiting.verdict is None
+
+
+def test_steps_that_wait_are_kept_while_the_disk_is_full(
+    opened: Opened, writer: Holding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: each was given up, one after the other, though it was said to wait."""
+    window, _ = opened
+    steps = window.session.steps
+    for name in ("A", "B"):
+        window.session.apply(AddCategory(name=name))
+    writer.let_go()
+    real, tries = step_queue.run_step, list[WaitingStep]()
+
+    def full(step: WaitingStep, project: Project) -> Any:
+        tries.append(step)
+        raise DiskError(tr("The disk is full."), where="/full", fix=tr("Free some space."))
+
+    monkeypatch.setattr(step_queue, "run_step", full)
+    steps.retry()
+    assert len(tries) == 1 and len(steps.waiting) == 2
+    assert steps._timer.interval() == step_queue.DISK_RETRY_MS, "finding out costs a write"
+    assert "The disk is full. 2 steps are kept here" in window.waiting.text
+    window.deeds.close_project()
+    said = window.findChild(UnsavedDialog)
+    assert said is not None and said.said.text().startswith("The disk is full. 2 steps are not saved:")
+    said.reject()
+    monkeypatch.setattr(step_queue, "run_step", real)
+    steps.retry()
+    assert names(window)[-2:] == ["A", "B"] and not steps.waiting and window.waiting.text == ""
+
+
+def test_a_step_that_waited_and_went_in_as_the_file_was_moved_is_not_taken_twice(
+    opened: Opened, writer: Holding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before: it waited on, and went once more into the copy that was then saved."""
+    window, ids = opened
+    project = window.session.project
+    assert project is not None
+    window.session.apply(AnnotateRecord(record_id=ids[0], text="once"))
+    before = len(summaries(window))
+    writer.let_go()
+    real = Project._write
+
+    def moved_meanwhile(self: Project, **entry: Any) -> Change:
+        self.path.rename(tmp_path / "moved.errormap")
+        return real(self, **entry)
+
+    monkeypatch.setattr(Project, "_write", moved_meanwhile)
+    window.session.steps.retry()
+    assert project.cut_off is not None
+    assert len(summaries(window)) == before + 1 and window.session.steps.waiting == ()
