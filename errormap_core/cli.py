@@ -237,7 +237,7 @@ def _run(call: Invocation) -> int:
                     done = ", ".join(numbers)
                     call.reporter.warn(
                         tr(
-                            "The steps before “{name}” are done ({done}); the same command goes on there.",
+                            "The steps before “{name}” are done ({done}); the same command continues there.",
                             name=name,
                             done=done,
                         )

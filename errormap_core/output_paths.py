@@ -176,7 +176,7 @@ def _refuse_by_name(text: str, target: Path, kind: OutputKind) -> None:
     """By the name alone: a project that another connection has open must not be opened and closed to look into it."""
     if kind is not PROJECT and target.suffix.lower() == PROJECT_ENDING:
         raise KnownError(
-            tr("This is the name of a project, and {kind} is written.", kind=kind.noun),
+            tr("This name ends in .errormap, as projects do, but {kind} is written.", kind=kind.noun),
             where=text,
             fix=tr("Choose a name that ends in {ending}.", ending=kind.ending),
         )
@@ -195,7 +195,7 @@ def _refuse_by_name(text: str, target: Path, kind: OutputKind) -> None:
 def _refuse_to_replace(text: str, target: Path, found: os.stat_result, kind: OutputKind) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise KnownError(
-            tr("This is a device or a pipe, and {kind} is written as a file.", kind=kind.noun),
+            tr("This is a device or a pipe; {kind} is written into a file.", kind=kind.noun),
             where=text,
             fix=tr("Choose the name of a file."),
         )
@@ -209,7 +209,9 @@ def _refuse_to_replace(text: str, target: Path, found: os.stat_result, kind: Out
     if not found.st_mode & 0o222 or not os.access(target, os.W_OK):
         raise KnownError(tr("This file is write-protected."), where=text, fix=another)
     if not os.access(target, os.R_OK):
-        raise KnownError(tr("You may not read this file, so what it is cannot be told."), where=text, fix=another)
+        raise KnownError(
+            tr("You may not read this file, so it cannot be checked before it is replaced."), where=text, fix=another
+        )
     head = _head(target)
     if head.startswith(_SQLITE):
         raise KnownError(

@@ -117,19 +117,23 @@ class ImportDialog(Dialog):
     def _sentence(self, seen: Preview) -> object:
         guess = tr(" (a guess, as it is not UTF-8)") if seen.is_guess else tr("")
         part = tr("") if seen.whole_file else tr(" in the beginning of the file")
-        mean = seen.mean_score if seen.mean_score is not None else float("nan")
-        threshold = seen.threshold if seen.threshold is not None else float("nan")
+        scores = tr("no row that can be imported{part}", part=part)
+        if seen.mean_score is not None:
+            scores = tr(
+                "{rows}{part}, {models}, mean score {mean:.3g}; {failures} at the threshold {threshold:g}",
+                rows=trn("{n:,} row", "{n:,} rows", seen.rows_read),
+                part=part,
+                models=trn("{n:,} model", "{n:,} models", len(seen.models)),
+                mean=seen.mean_score,
+                failures=trn("{n:,} fails", "{n:,} fail", seen.n_failures),
+                threshold=seen.threshold,
+            )
         return tr(
-            "{name}: dataset “{dataset}”, {rows}{part}, {models}, mean score {mean:.3g}; under the threshold {threshold:g} "
-            "{failures}. {problems}. Read as {encoding}{guess}, separated by “{mark}”.{more}",
+            "{name}: dataset “{dataset}”, {scores}. {problems}. "
+            "Read as {encoding}{guess}, separated by “{mark}”.{more}",
             name=shown(seen.path.name),
             dataset=seen.dataset,
-            rows=trn("{n:,} row", "{n:,} rows", seen.rows_read),
-            part=part,
-            models=trn("{n:,} model", "{n:,} models", len(seen.models)),
-            mean=mean,
-            threshold=threshold,
-            failures=trn("{n:,} fails", "{n:,} fail", seen.n_failures),
+            scores=scores,
             problems=trn("{n:,} problem", "{n:,} problems", seen.n_problems),
             encoding=seen.encoding,
             guess=guess,

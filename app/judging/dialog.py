@@ -88,8 +88,8 @@ class JudgeDialog(Dialog):
         self.again = QCheckBox(
             str(
                 trn(
-                    "Also the {n:,} failure that &others analysed or placed; analyses stay beside each other",
-                    "Also the {n:,} failures that &others analysed or placed; analyses stay beside each other",
+                    "Also the {n:,} failure that &others analysed or placed; all analyses are kept",
+                    "Also the {n:,} failures that &others analysed or placed; all analyses are kept",
                     done,
                 )
             ),

@@ -216,7 +216,7 @@ class QueueBrowser(QWidget):
         self._side.setMinimumWidth(max(LEAST_LIST, self._all.sizeHint().width() + 16 if n > 1 else 0))
         set_tooltip(
             self._all,
-            str(tr("New categories with their failures, and failures placed, in one step; not those skipped")),
+            str(tr("Accept all new categories and places of failures in one step; what you skipped is left out")),
         )
 
     def _on_filter(self) -> None:

@@ -29,7 +29,7 @@ PLACED: Mapping[str, Sentence] = {
 
 DIAGNOSED: Mapping[str, Sentence] = {
     "person": tr("diagnosed by a person"),
-    "imported": tr("diagnosis imported"),
+    "imported": tr("with an imported diagnosis"),
     "judge": tr("diagnosed by a judge"),
 }
 

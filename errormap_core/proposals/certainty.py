@@ -92,17 +92,17 @@ def certainty_sentence(sure: Mapping[str, Any]) -> Sentence:
 def certainty_explained(sure: Mapping[str, Any]) -> Sentence:
     """What 'right' means, and what the figures are over."""
     said = tr(
-        "Right means: whoever answered chose the first suggestion, which was made before. One question in {every:,} is about a "
-        "failure drawn at random; the interval (95 %) is over the latest {latest:,} of those at most.",
+        "A suggestion counts as right if whoever answered chose it, or a category that is merged with it by now. One question in "
+        "{every:,} is about a failure drawn at random; the 95 % interval is over the latest {latest:,} of these at most.",
         every=EVERY,
         latest=LATEST,
     )
     if not sure["n_answers"]:
         return said
     return trn(
-        "{said} Of {n:,} answer in all the first suggestion was right in {k:,}. Other questions are chosen because they teach "
+        "{said} Of {n:,} answer in all the first suggestion was right in {k:,}. Most questions are chosen because they teach "
         "most, so that share says little of the rest.",
-        "{said} Of {n:,} answers in all the first suggestion was right in {k:,}. Other questions are chosen because they teach "
+        "{said} Of {n:,} answers in all the first suggestion was right in {k:,}. Most questions are chosen because they teach "
         "most, so that share says little of the rest.",
         sure["n_answers"],
         said=said,

@@ -64,7 +64,9 @@ class ImportAtlas:
             while item is not None and item["id"] not in done:
                 if item["id"] in way:
                     raise KnownError(
-                        tr("Redirects of the atlas lead in a circle, that of “{name}” too.", name=first["name"]),
+                        tr(
+                            "Redirects of the atlas lead in a circle, for example that of “{name}”.", name=first["name"]
+                        ),
                         fix=tr("Mend “redirects” in the file."),
                     )
                 way[item["id"]] = item

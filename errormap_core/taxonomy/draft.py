@@ -96,8 +96,8 @@ class Effect:
         if more := len(self.merged_children[_TOLD:]):
             said.append(
                 trn(
-                    "{n:,} more is merged into one of its name.",
-                    "{n:,} more are merged into ones of their names.",
+                    "{n:,} more is merged into a category of the same name.",
+                    "{n:,} more are merged into categories of the same names.",
                     more,
                 )
             )

@@ -111,7 +111,7 @@ def test_a_name_that_cannot_be_written_is_told_in_the_dialog(opened: Opened, tmp
     for path, said in (
         (other, "There is a file of this name, and it is not an atlas."),
         (project.path, "This is the project itself."),
-        (tmp_path / "other.errormap", "This is the name of a project"),
+        (tmp_path / "other.errormap", "This name ends in .errormap"),
     ):
         dialog.setDirectory(str(path.parent))
         dialog.selectFile(path.name)

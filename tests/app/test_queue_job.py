@@ -26,7 +26,7 @@ def test_it_stands_by_quietly_and_ends_with_the_project(window: Window, qtbot: A
     assert (
         page.top.sure.text() == "How often the first suggestion is right is not known yet: 20 more answers are needed"
     )
-    assert page.top.sure.toolTip().splitlines()[1].startswith("Right means: ")
+    assert page.top.sure.toolTip().splitlines()[1].startswith("A suggestion counts as right if ")
     assert page.top.note.isHidden()
     assert tasks.running() == [] and started == [] and window.task_strip.isHidden()
     assert not window.actions_by_id["judge.stop"].isEnabled()

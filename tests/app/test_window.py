@@ -505,6 +505,10 @@ def test_what_an_import_would_change_is_told_before(window: Window, tmp_path: Pa
     dialog = ImportDialog(window.session, [tmp_path / "a.json"], window)
     assert "/categories/0/name: The name has 300 characters" in dialog.problems.toPlainText()
     dialog.reject()
+    (tmp_path / "yes.csv").write_text("example_id,model,input_text,output_text,score\n1,m,q,a,yes\n", encoding="utf-8")
+    dialog = ImportDialog(window.session, [tmp_path / "yes.csv"], window)
+    assert "“yes”, no row that can be imported. 1 problem." in dialog.about.text()  # before: mean score nan
+    dialog.reject()
     path = tmp_path / os.fsdecode(b"wide\xe9.csv")
     extra = [f"c{i}" for i in range(20_000)]
     header = ["example_id", "model", "input_text", "output_text", "score", *extra]

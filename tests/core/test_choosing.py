@@ -122,7 +122,7 @@ def test_a_step_of_run_that_fails_says_what_was_done(
     assert run("run", made, quiz, "-o", tmp_path / "a.json") == 2
     said = capsys.readouterr().err
     assert "The engine is gone." in said
-    assert "The steps before “judge” are done (import); the same command goes on there." in said
+    assert "The steps before “judge” are done (import); the same command continues there." in said
 
 
 def test_nothing_is_set_where_one_of_several_is_refused(made: Path) -> None:

@@ -142,7 +142,7 @@ def test_arguments_are_checked_as_settings_are(
         (["import", "{new}", "{quiz}", "--threshold", "nope=1"], "There is no dataset “nope”."),
         (["import", "{new}", "{quiz}", "--set", "atlas.imported=1"], "cannot be set by hand"),
         (["run", "{new}", "{quiz}", "-o", "{quiz}"], "The output is one of the inputs."),
-        (["import", "{new}", "{odd}"], "is not UTF-16"),
+        (["import", "{new}", "{odd}"], "are not UTF-16"),
         (["import", "{new}", "x" * 300 + ".csv"], "name too long"),
         (["set", "{made}", "--set", "sampling.seed=99999999999999999999"], "is no value for Sampling seed"),
         (["export", "{made}", "-o", "{made}"], "This is the project itself."),

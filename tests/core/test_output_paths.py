@@ -94,7 +94,7 @@ def a_file_that_nobody_may_write(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "there", "sentence"),
     [
-        ("colleague.errormap", a_project, "This is the name of a project, and an atlas is written."),
+        ("colleague.errormap", a_project, "This name ends in .errormap, as projects do, but an atlas is written."),
         ("colleague.errormap-wal", a_project, "a file that belongs to the project colleague.errormap"),
         ("colleague.data", a_project, "This is a project or another database, not an atlas."),
         ("notes.db", a_database_by_another_name, "This is a project or another database, not an atlas."),
@@ -118,7 +118,7 @@ def a_file_that_nobody_may_write(path: Path) -> None:
         ("x" * 300, None, "This name is too long."),
         ("no/atlas.json", None, "There is no such folder."),
         ("mine.errormap/atlas.json", None, "A part of this path is not a folder."),
-        ("new.errormap", None, "This is the name of a project, and an atlas is written."),
+        ("new.errormap", None, "This name ends in .errormap, as projects do, but an atlas is written."),
         ("protected.json", a_file_that_nobody_may_write, "This file is write-protected."),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_project_keeps_its_locks_when_its_name_is_asked_for(project: Project, 
         (name.hardlink_to if name.stem == "hard" else name.symlink_to)(project.path)
         with pytest.raises(KnownError, match="is the project itself"):
             check_output(name, ATLAS, project=project.path)
-        with pytest.raises(KnownError, match=r"is using this file|name of a project"):
+        with pytest.raises(KnownError, match=r"is using this file|as projects do"):
             check_output(name, ATLAS)
     # another process that opens and closes it takes itself for the last one if the locks are gone
     program = (
