@@ -68,9 +68,13 @@ class Opening(QObject):
         was_waiting = self.is_waiting
         self._forget()
         if project is not None:
-            if lease is not None:
-                lease.release_when_free()
-            project.close()
+            try:
+                if lease is not None:
+                    lease.release_when_free()
+            except KnownError as error:
+                self.failed.emit(error)
+            finally:
+                project.close()
         if was_waiting:
             self.changed.emit()
 

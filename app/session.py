@@ -193,7 +193,7 @@ class Session(QObject):
         path = opened.project.path
         if not self.is_free() or not self.may_leave(lambda: self.open(path)):  # work was begun while it waited
             if opened.lease is not None:
-                opened.lease.release_when_free()
+                self._give_back(opened.lease, opened.project)
             opened.project.close()
             return
         self.close()
@@ -235,16 +235,22 @@ class Session(QObject):
         self.record_id, self.record_ids, self.proposal_id, self.scope = None, [], None, Scope()
         self.closed.emit()
         self.steps.close()
-        if self._lease is not None and project.cut_off is None:
-            try:
-                self._lease.release_when_free()
-            except KnownError as error:
-                self.failed.emit(error)
-            self._lease = None
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._give_back(lease, project)
         project.close()
         if project.left_in_two is not None:
             self.failed.emit(project.left_in_two)
         self.context_changed.emit()
+
+    def _give_back(self, lease: Lease, project: Project) -> None:
+        if project.cut_off is not None:
+            lease.forget()
+            return
+        try:
+            lease.release_when_free()
+        except KnownError as error:
+            self.failed.emit(error)
 
     def recent(self) -> list[Path]:
         """Projects opened lately that are still there, newest first."""

@@ -121,7 +121,7 @@ def _damage_told(path: Path) -> Iterator[None]:
     try:
         with files.told(path):
             yield
-    except KnownError:
+    except (KnownError, OSError):  # the latter of another file: nothing is read here but by SQLite
         raise
     except Exception as error:
         wrong = health.what_is_wrong(path)

@@ -37,6 +37,10 @@ class Lease:
         with self._project.writing() as db:
             db.execute("UPDATE lease SET heartbeat_at = ? WHERE holder = ?", [now(), self.holder])
 
+    def forget(self) -> None:
+        """It is of a file that this process writes no more: whoever opens that again, under its new name, may take it."""
+        _held.discard(self.holder)
+
     def release(self) -> None:
         _held.discard(self.holder)
         if self._project.is_damaged:  # nothing is written to it any more

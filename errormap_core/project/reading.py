@@ -21,6 +21,9 @@ Tell = Callable[[str, Any, float], None]
 """Takes a question's key, its answer (or the KnownError that it ended with) and the seconds it took; called on the thread."""
 
 
+GIVE_UP_S = 0.01
+
+
 class Unforeseen(KnownError):
     """A question ended with an error that nobody foresaw, which was told already."""
 
@@ -38,19 +41,25 @@ class ReadThread:
         self._tell = tell
         self._asked: queue.SimpleQueue[tuple[str, Read] | None] = queue.SimpleQueue()
         self._is_closed = False
+        self._reading: sqlite3.Connection | None = None
+        self._ending = threading.Lock()  # no connection is interrupted that is closed already
         self._start()
 
     def ask(self, key: str, read: Read) -> None:
         self._asked.put((key, read))
 
     def close(self) -> None:
-        """End after what is being read now; waits for that, so that the project can be closed."""
+        """End; what is being read is given up, so that the project can be closed at once."""
         self._is_closed = True
         self._asked.put(None)
         ended: threading.Thread | None = None
         while ended is not self._thread:  # one that ends by an error may have started another
             ended = self._thread
-            ended.join()
+            while ended.is_alive():  # again and again: a question may read several times
+                with self._ending:
+                    if self._reading is not None:
+                        self._reading.interrupt()
+                ended.join(GIVE_UP_S)
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._work, daemon=True)
@@ -61,13 +70,14 @@ class ReadThread:
         db: Database | None = None
         reading: tuple[str, float] | None = None
         try:
-            while (question := self._asked.get()) is not None:
+            while (question := self._asked.get()) is not None and not self._is_closed:
                 key, read = question
                 reading = (key, time.perf_counter())
                 answer: Any
                 try:
                     with files.told(self._path):
                         db = db or files.connect(self._path, read_only=True, busy_ms=self._busy_ms)
+                        self._reading = db.conn
                         answer = read(db)
                 except KnownError as error:
                     answer = error
@@ -79,6 +89,8 @@ class ReadThread:
                 reading = None
         finally:
             if db is not None:
+                with self._ending:
+                    self._reading = None
                 db.close()
             if reading is not None:
                 if not self._is_closed:

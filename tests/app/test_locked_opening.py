@@ -8,9 +8,10 @@ from PySide6.QtCore import Qt
 
 from app import opening
 from app.window import Window
-from errormap_core.project.lease import take_lease
+from errormap_core.project.lease import Lease, take_lease
 from errormap_core.project.store import Project
 from errormap_core.sentences import tr
+from errormap_core.trouble import DiskError
 from tests.locking import EXCLUSIVE, EXCLUSIVE_MODE, WHOLE_FILE, WRITER, holding
 
 
@@ -85,3 +86,24 @@ def test_another_window_that_edits_it_is_still_told_and_the_project_shown_for_re
         assert not window.session.can_edit
         assert "shown here for reading" in window.strip.text
         lease.release()
+
+
+def test_a_right_to_edit_that_cannot_be_given_back_leaves_no_project_open(
+    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: the error of a full disk went its own way, and the file stayed open."""
+    path = tmp_path / "p.errormap"
+    Project.create(path).close()
+    opening, said, closed = window.session.opening, list[object](), list[Path]()
+    opening.failed.connect(said.append)
+    real = Project.close
+    monkeypatch.setattr(Project, "close", lambda self: (closed.append(self.path), real(self)))
+
+    def full(_: object) -> None:
+        raise DiskError(tr("The disk is full."))
+
+    monkeypatch.setattr(Lease, "release_when_free", full)
+    opening._path, opening._project = path, Project.open(path)
+    opening._lease = take_lease(opening._project, "window", purpose=tr("Editing in a window"))
+    opening.stop()
+    assert closed[-1] == path and [str(error) for error in said] == ["The disk is full."]

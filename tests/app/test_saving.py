@@ -127,7 +127,9 @@ def test_the_moved_file_can_be_opened_once_a_copy_is_saved(opened: Opened, qtbot
     window, _ = opened
     project = window.session.project
     assert project is not None
-    until(project.path, [c.name for c in project.tree if c.reserved is None])
+    window.session.apply(AddCategory(name="Before"))
+    names = sorted(c.name for c in project.tree if c.reserved is None)
+    assert until(project.path, names), "and the right to edit it, which this window had"
     project.path.rename(tmp_path / "moved.errormap")
     window.session.poll()
     window.saving.save_to(tmp_path / "copy.errormap")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from errormap_core import invocation
 from errormap_core.cli import main
 from errormap_core.project import damage, health
 from errormap_core.project.check import check
@@ -295,3 +296,16 @@ def test_what_a_closer_look_finds_sound_is_written_again(copy: Path, capsys: pyt
     assert run("set", copy, "--set", "atlas.title=X") == 2
     assert run("check", copy) == 0
     assert run("set", copy, "--set", "atlas.title=X") == 0
+
+
+def test_an_error_of_another_file_is_told_without_a_look_at_the_project(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: a project of 1 GB was looked over to its end first."""
+    looks: list[Path] = []
+    monkeypatch.setattr(health, "what_is_wrong", looks.append)
+    with pytest.raises(IsADirectoryError), invocation._damage_told(copy):
+        raise IsADirectoryError(21, "Is a directory", "elsewhere")
+    with pytest.raises(ZeroDivisionError), invocation._damage_told(copy):
+        raise ZeroDivisionError
+    assert looks == [copy]
