@@ -34,8 +34,8 @@ def _left_out(*, n_failures: int, n_in_none: int, n_beside: int) -> Iterator[Sen
         )
     if n_beside:
         yield trn(
-            "{n:,} other failure is left out (waiting, excluded, disputed or not sampled)",
-            "{n:,} other failures are left out (waiting, excluded, disputed or not sampled)",
+            "{n:,} other failure is left out (waiting, failed by the judge, excluded, disputed or not sampled)",
+            "{n:,} other failures are left out (waiting, failed by the judge, excluded, disputed or not sampled)",
             n_beside,
         )
 

@@ -24,7 +24,8 @@ def test_it_stands_by_quietly_and_ends_with_the_project(window: Window, qtbot: A
     assert not page.top.note.isHidden()
     qtbot.waitUntil(lambda: bool(page.top.sure.text()), timeout=60_000)
     assert (
-        page.top.sure.text() == "How often the first suggestion is right is not known yet: 20 more answers are needed"
+        page.top.sure.text()
+        == "How often the first suggestion is right is not known: 10 failures are not placed yet, too few to find out"
     )
     assert page.top.sure.toolTip().splitlines()[1].startswith("A suggestion counts as right if ")
     assert page.top.note.isHidden()

@@ -163,6 +163,12 @@ def test_nothing_is_said_before_enough_answers_and_then_only_of_what_was_drawn()
     assert str(certainty_sentence(asdict(few))) == (
         "How often the first suggestion is right is not known yet: 7 more answers are needed"
     )
+    small = certainty([True] * 13, [True] * 2, n=19, n_open=6)  # said before: 7 more answers are needed
+    assert str(certainty_sentence(asdict(small))) == (
+        "How often the first suggestion is right is not known: 6 failures are not placed yet, too few to find out"
+    )
+    all_placed = certainty([True] * 13, [True] * 2, n=13, n_open=0)
+    assert "no suggestion is open" in str(certainty_sentence(asdict(all_placed)))
     undrawn = certainty([True] * 40, [], n=100, n_open=60)  # answered before any was drawn
     assert (undrawn.n_missing, undrawn.low) == (FEWEST_DRAWN, None)
     sure = certainty([True] * 30 + [False] * 10, [True] * 4 + [False] * 4, n=100, n_open=60)
