@@ -150,14 +150,20 @@ def categories_of_proposals(db: Database) -> dict[str, str]:
 def save_questions(db: Database, parameters: Mapping[str, Any], questions: Sequence[NewProposal], result: Any) -> str:
     """Keep the questions that come next, in place of those that nobody answered; to be called inside writing().
 
-    Returns the run's id. `result` says how sure the queue has become.
+    Returns the run's id. `result` says how sure the queue has become. Those whose place is taken can be answered all the same,
+    as somebody may have one before them: they stay known by a run of their own, of which nothing is listed.
     """
     run_id = start_run(db, "propose", RUN_NAME, {"task": "queue", **parameters})
     kept = json.dumps(sorted({*ever_decided(db), *(row[0] for row in db.execute("SELECT proposal_id FROM decision"))}))
+    open_ones = "FROM run_proposal WHERE run_id = ? AND proposal_id NOT IN (SELECT value FROM json_each(?))"
+    asked_id = start_run(db, "propose", RUN_NAME, {"task": "asked"})
     db.execute(
-        "DELETE FROM run_proposal WHERE run_id = ? AND proposal_id NOT IN (SELECT value FROM json_each(?))",
-        [run_id, kept],
+        f"""INSERT OR IGNORE INTO run_proposal (run_id, proposal_id, position)
+        SELECT ?, proposal_id, position {open_ones}""",
+        [asked_id, run_id, kept],
     )
+    end_run(db, asked_id, "stopped")
+    db.execute(f"DELETE {open_ones}", [run_id, kept])
     save_proposals(db, run_id, questions)
     end_run(db, run_id, "finished", result)
     return run_id

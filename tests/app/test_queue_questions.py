@@ -9,9 +9,10 @@ from PySide6.QtCore import Qt
 from app.commands import BY_ID
 from app.review.deck import Deck
 from app.review.place_card import taught as said_of
-from errormap_core.project.pending import ProposalRow, proposal
+from errormap_core.project.pending import ProposalRow, proposal, whole_queue
 from errormap_core.project.proposing import NewProposal
 from errormap_core.project.store import Project
+from errormap_core.project.teaching import save_questions
 from errormap_core.taxonomy.operations import (
     AddCategory,
     DecideProposals,
@@ -295,6 +296,50 @@ def test_marks_that_cannot_be_merged_say_why(queue: Queue) -> None:
     assert queue.shown == question.id
     queue.press("m", "2")
     assert "⚠" in effect(queue, "Other")
+
+
+# The queue asks something else meanwhile
+
+
+def ask_another(queue: Queue, record: int) -> NewProposal:
+    """Another process has learned, and asks about this failure instead of what it asked."""
+    arguments = {
+        "record_id": queue.records[record],
+        "candidates": [
+            {"category_id": queue.category[name], "name": name, "probability": share}
+            for name, share in (("Units", 0.7), ("Reading", 0.2))
+        ],
+        "name": "x",
+    }
+    question: NewProposal = new_proposal(queue.project, "place", arguments, [queue.records[record]], worth=95.0)
+    with Project.open(queue.project.path) as other, other.writing() as db:
+        save_questions(db, {"encoder": "x"}, [question], {})
+    queue.window.session.poll()
+    queue.qtbot.waitUntil(lambda: queue.page.deck.get(question.id) is not None, timeout=3000)
+    return question
+
+
+@pytest.mark.parametrize(("key", "verdict_after"), [("1", "accept"), ("2", "edit"), ("s", "skip"), ("f", "flag")])
+def test_a_question_that_the_queue_gave_up_meanwhile_can_be_answered(
+    queue: Queue, key: str, verdict_after: str
+) -> None:
+    """Before, every key was refused with 'There is no proposal with the id ...', skipping too, and the answer was lost."""
+    first = ask_another(queue, 30)
+    queue.window.session.select_proposal(first.id)
+    assert queue.shown == first.id
+    second = ask_another(queue, 31)
+    assert queue.shown == first.id, "what somebody looks at stays"
+    assert "no proposal" not in says(queue)
+    queue.press(key)
+    assert proposal(queue.project.db, first.id).verdict == verdict_after
+    assert not queue.window.strip.text
+    if key in "12":
+        assert queue.category_of(30) == {"1": "Units", "2": "Reading"}[key]
+    assert queue.shown != first.id
+    queue.window.session.undo()
+    assert proposal(queue.project.db, first.id).verdict is None
+    waiting = [row.id for row in whole_queue(queue.project.db, with_done=False, known={}).rows]
+    assert second.id in waiting and first.id not in waiting, "it is not asked again unless the queue wants it"
 
 
 # Room: the answers are seen without scrolling
