@@ -114,8 +114,10 @@ class Session(QObject):
         return self.project is not None and not self.project.read_only and self.project.cut_off is None
 
     def needs_copy(self) -> bool:
-        """Whether this window alone holds steps: the project's file was moved, deleted or replaced."""
-        return self.can_edit and not self.has_copy and self.project is not None and self.project.cut_off is not None
+        """Whether this window alone holds steps: the project's file was moved, deleted or replaced. Not where another program
+        wrote over it: there is nothing left to copy then."""
+        lost = None if self.project is None else self.project.cut_off
+        return self.can_edit and not self.has_copy and lost is not None and not lost.is_written_over
 
     def forget_copy(self) -> None:
         """Another project is open, of which there is no such copy."""

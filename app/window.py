@@ -3,6 +3,7 @@
 It holds no truth of its own: panes read the project and redraw from the changes that the session tells.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer
@@ -418,8 +419,11 @@ class Window(QMainWindow):
 
     def show_error(self, error: KnownError) -> None:
         """Show what is wrong; where the file was lost, with the way to a copy."""
-        saves = (tr("Save a copy as…"), self.deeds.save_copy) if isinstance(error, CutOff) else None
-        self.strip.show_error(error, saves)
+        way: tuple[Sentence, Callable[[], object]] | None = None
+        if isinstance(error, CutOff):
+            saves = (tr("Save a copy as…"), self.deeds.save_copy)
+            way = (tr("Restore a backup…"), self.rescue.restore) if error.is_written_over else saves
+        self.strip.show_error(error, way)
 
     def _say_totals(self, numbers: Totals) -> None:
         said = trn("{n:,} failure", "{n:,} failures", numbers.n_failures)
@@ -442,8 +446,10 @@ class Window(QMainWindow):
         if self.session.needs_copy():
             return tr("Not in a file: save a copy")
         project = self.session.project
-        is_lost = project is not None and project.cut_off is not None and self.session.has_copy
-        return tr("Saved in a copy") if is_lost else state_of(self.session.steps)
+        lost = None if project is None else project.cut_off
+        if lost is not None and lost.is_written_over:
+            return tr("Not saved: another program wrote over the file")
+        return tr("Saved in a copy") if lost is not None and self.session.has_copy else state_of(self.session.steps)
 
     def _on_jobs(self, _: Job) -> None:
         self.task_strip.show_jobs(self.session.tasks.running())

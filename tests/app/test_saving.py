@@ -1,6 +1,8 @@
 """Save a copy, in the real window: as a job, and after the project's file was moved away, deleted or replaced."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 
 from app import saving
+from app.rescue.restore_dialog import RestoreDialog
 from app.saving import LostDialog
 from app.window import Window
-from errormap_core.project import checkpointing
+from errormap_core.project import backups, checkpointing
 from errormap_core.project.check import check
 from errormap_core.project.store import Project
 from errormap_core.taxonomy.operations import AddCategory
@@ -206,5 +209,31 @@ def test_a_log_that_cannot_be_put_into_the_file_is_told_before_the_window_closes
     window.close()
     assert window.isVisible()
     assert "in two files: test.errormap and test.errormap-wal" in window.strip.text
+    window.close()
+    assert not window.isVisible()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what an open file holds without opening it again")
+def test_a_file_that_was_written_over_leads_to_a_backup_and_not_to_a_copy(
+    opened: Opened, qtbot: Any, tmp_path: Path
+) -> None:
+    """Before: 'Only this window holds every step', and a copy that was refused each time."""
+    window, _ = opened
+    session, project = window.session, window.session.project
+    assert project is not None
+    session.apply(AddCategory(name="In the backup"))
+    assert backups.back_up(project.path, keep=3, most_bytes=10**9) is not None
+    project.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    session.poll()
+    subprocess.run(["dd", "if=/dev/zero", f"of={project.path}", "bs=4096", "count=9"], check=True, capture_output=True)
+    session.poll()
+    assert window._saved.text().startswith("Not saved: another program wrote over the file")
+    assert "wrote over the project file" in window.strip.text
+    assert window.strip.button.text() == "Restore a backup…"
+    window.strip.button.click()
+    dialog = window.findChild(RestoreDialog)
+    dialog.restore_button.click()
+    qtbot.waitUntil(lambda: session.can_edit and session.project is not project, timeout=60_000)
+    assert "In the backup" in {c.name for c in session.project.tree}  # type: ignore[union-attr]
     window.close()
     assert not window.isVisible()
