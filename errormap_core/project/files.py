@@ -64,16 +64,20 @@ def check_new(path: Path) -> None:
     refuse_log_of_another(path)
 
 
-def connect(path: Path, *, read_only: bool, busy_ms: int = BUSY_MS, makes: bool = False) -> Database:
+def connect(
+    path: Path, *, read_only: bool, busy_ms: int = BUSY_MS, makes: bool = False, leaves_log: bool = False
+) -> Database:
     """A connection with foreign keys enforced, in autocommit: transactions are opened by hand. Only with `makes` a file is
-    made where there is none: one that was moved away must not come back empty.
+    made where there is none: one that was moved away must not come back empty. With `leaves_log` a reader who is the last to
+    close does not put a log that was left into the file.
 
     Raises Locked where another program holds the file's lock for longer than `busy_ms`.
     """
     with told(path):
         is_ours = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
         query = "mode=rwc" if makes else "mode=rw"  # a reader too, so that SQLite can clean up behind it
-        if read_only and not is_ours:
+        is_left = leaves_log and log_file(path).exists()
+        if read_only and (not is_ours or is_left):
             query = "mode=ro"
             if not os.access(path.parent, os.W_OK) and not log_file(path).exists():
                 query = "immutable=1"  # nobody can write beside us there, nor can SQLite make its -shm

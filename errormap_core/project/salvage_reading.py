@@ -34,7 +34,7 @@ class Reading:
 
     def __enter__(self) -> "Reading":
         with files.told(self._path):
-            self._connection = files.connect(self._path, read_only=True).conn
+            self._connection = files.connect(self._path, read_only=True, leaves_log=True).conn
         self._connection.text_factory = self._text
         try:
             self._read_schema()

@@ -44,7 +44,7 @@ def readable(path: Path, folder: Path) -> Iterator[Path]:
 def _has_tables(path: Path) -> bool:
     try:
         with files.told(path):
-            db = files.connect(path, read_only=True)
+            db = files.connect(path, read_only=True, leaves_log=True)
             try:
                 (n,) = db.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('record', 'log')").fetchone()
                 return bool(n == 2)

@@ -309,3 +309,28 @@ def test_an_error_of_another_file_is_told_without_a_look_at_the_project(
     with pytest.raises(ZeroDivisionError), invocation._damage_told(copy):
         raise ZeroDivisionError
     assert looks == [copy]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_repair_leaves_the_log_of_the_damaged_file_too(copy: Path, tmp_path: Path, is_damaged: bool) -> None:
+    """Before: 'The damaged file is as it was', and its log had been put into it and was gone."""
+    source, left = copy, tmp_path / "left.errormap"
+    with Project.open(source) as project:
+        project.db.execute("PRAGMA wal_autocheckpoint = 0")
+        project.apply(AddCategory(name="In the log"), actor=project.annotator("Ann Bee"))
+        for end in ("", "-wal"):
+            shutil.copy(f"{source}{end}", f"{left}{end}")
+    if is_damaged:
+        overwrite(left, page_of_closed(left, "record_note"), b"\xff" * PAGE)
+    before = {end: Path(f"{left}{end}").read_bytes() for end in ("", "-wal")}
+    repair(left, tmp_path / "repaired.errormap")
+    assert {end: Path(f"{left}{end}").read_bytes() for end in before} == before
+    with Project.open(tmp_path / "repaired.errormap", read_only=True) as repaired:
+        assert "In the log" in [category.name for category in repaired.tree]
+
+
+def page_of_closed(path: Path, table: str) -> int:
+    """A page of a file with a log, which is left as it is."""
+    alone = path.with_name("alone.errormap")
+    shutil.copy(path, alone)
+    return page_of(alone, table)
