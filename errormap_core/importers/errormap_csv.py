@@ -241,7 +241,8 @@ class _Records:
         self._nameless = table.nameless
 
     def broken(self, row: Broken, *, is_kept: bool = False) -> RowProblem:
-        return RowProblem(self._name, row.line, self._column(row.column), "quote", row.sentence, is_kept=is_kept)
+        column, n_lines = self._column(row.column), row.last - row.line + 1
+        return RowProblem(self._name, row.line, column, "quote", row.sentence, is_kept=is_kept, n_lines=n_lines)
 
     def record(self, row: Row) -> Iterator[RawRecord | RowProblem]:
         """The record of a row, and what is wrong with it."""

@@ -25,7 +25,8 @@ _BATCH = 500
 
 @dataclass(slots=True)
 class ImportResult:
-    """What came of one file. `n_skipped` counts rows that were left out, by code; `n_kept_problems` those kept."""
+    """What came of one file. `n_skipped` counts rows that were left out, by code; `n_kept_problems` those kept.
+    `n_lines_lost` are the lines around broken quotes where these took several."""
 
     file: str
     dataset: str
@@ -38,6 +39,7 @@ class ImportResult:
     n_conflicts: int = 0
     n_duplicates: int = 0
     n_blank: int = 0
+    n_lines_lost: int = 0
     n_skipped: Counter[str] = field(default_factory=Counter)
     n_kept_problems: Counter[str] = field(default_factory=Counter)
     problems: list[RowProblem] = field(default_factory=list)
@@ -54,6 +56,7 @@ class ImportResult:
             self.n_kept_problems[problem.code] += 1
         else:
             self.n_skipped[problem.code] += 1
+            self.n_lines_lost += problem.n_lines if problem.n_lines > 1 else 0
         self._keep(problem)
 
     def _keep(self, problem: RowProblem) -> None:
@@ -68,7 +71,7 @@ class ImportResult:
     def sentence(self) -> Sentence:
         guess = tr(" (a guess; it is not UTF-8)") if self.is_guess else tr("")
         return tr(
-            "{file}: {rows}, {added:,} added, {same:,} there already, {replaced:,} replaced, {lost:,} left out;"
+            "{file}: {rows}, {added:,} added, {same:,} there already, {replaced:,} replaced, {lost:,} left out{lines};"
             " {failures} under {threshold:g} in {dataset}; read as {encoding}{guess}",
             file=self.file,
             rows=trn("{n:,} row", "{n:,} rows", self.n_rows),
@@ -76,6 +79,9 @@ class ImportResult:
             same=self.n_unchanged + self.n_duplicates,
             replaced=self.n_replaced,
             lost=self.n_lost,
+            lines=tr(" ({n:,} lines around broken quotes among them)", n=self.n_lines_lost)
+            if self.n_lines_lost
+            else "",
             failures=trn("{n:,} failure", "{n:,} failures", self.n_failures),
             threshold=self.threshold,
             dataset=self.dataset,
@@ -248,10 +254,19 @@ def _refuse_nothing(results: Sequence[ImportResult]) -> None:
     n = sum(result.n_lost for result in broken)
     first = next(p for p in broken[0].problems if not p.is_kept)
     alike = len({code for result in broken for code in result.n_skipped}) == 1
+    has_lines = any(result.n_lines_lost for result in broken)
     said = (
-        trn("The only row cannot be imported.", "None of the {n:,} rows can be imported, all for the same reason.", n)
-        if alike
-        else trn("The only row cannot be imported.", "None of the {n:,} rows can be imported.", n)
+        tr("No row can be imported.")
+        if has_lines
+        else (
+            trn(
+                "The only row cannot be imported.",
+                "None of the {n:,} rows can be imported, all for the same reason.",
+                n,
+            )
+            if alike
+            else trn("The only row cannot be imported.", "None of the {n:,} rows can be imported.", n)
+        )
     )
     raise KnownError(
         said,

@@ -40,7 +40,8 @@ class RawRecord:
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """Something wrong with a row. `line` is where the row begins in the file; `is_kept`: it was imported all the same."""
+    """Something wrong with a row. `line` is where the row begins in the file; `is_kept`: it was imported all the same.
+    `n_lines` are left out with it, where nobody can say how many rows they are."""
 
     file: str
     line: int
@@ -48,6 +49,7 @@ class RowProblem:
     code: str
     sentence: Sentence
     is_kept: bool = False
+    n_lines: int = 1
 
     def __str__(self) -> str:
         where = tr("{file}, line {line:,}, {field}", file=self.file, line=self.line, field=self.field)

@@ -176,6 +176,15 @@ def test_an_import_of_nothing_is_none(project: Project, tmp_path: Path) -> None:
         import_bytes(project, tmp_path / "x.csv", text)
 
 
+def test_lines_around_a_broken_quote_are_not_told_as_one_row(project: Project, tmp_path: Path) -> None:
+    """Said before of four rows: 'The only row cannot be imported', '1 left out'."""
+    broken = "".join(f'{i},m,"q,a,0\n' for i in range(4))
+    with pytest.raises(KnownError, match=r"x\.csv: No row can be imported\. .* Lines 2 to 5 are left out"):
+        import_bytes(project, tmp_path / "x.csv", (HEADER + broken).encode())
+    result = import_bytes(project, tmp_path / "x.csv", (HEADER + "9,m,q,a,1\n" + broken).encode())
+    assert "1 left out (4 lines around broken quotes among them);" in str(result.sentence())
+
+
 def cli(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "errormap_core.cli", *map(os.fsencode, map(str, arguments))]
     return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
