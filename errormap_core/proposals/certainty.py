@@ -72,14 +72,16 @@ def next_drawn_at(n_answers: int, n_drawn: int) -> int:
 
 
 def certainty_sentence(sure: Mapping[str, Any]) -> Sentence:
-    """'First suggestion right: 17 to 69 % of 312 not placed yet (right in 4 of 10 drawn at random)', from a Certainty as JSON
-    holds it."""
+    """'First suggestion right for 17 to 69 % of the 312 that no person placed (4 of 10 drawn at random)', from a Certainty as
+    JSON holds it. What came into a category by accepting a proposal is among these, as no person placed it."""
     if not sure["n_open"]:
-        return tr("Every analysed failure is placed; no suggestion is open")
+        return tr("A person placed every analysed failure; no suggestion is open")
     if sure["n_missing"] > sure["n_open"]:
         return trn(
-            "How often the first suggestion is right is not known: {n:,} failure is not placed yet, too few to find out",
-            "How often the first suggestion is right is not known: {n:,} failures are not placed yet, too few to find out",
+            "How often the first suggestion is right is not known: {n:,} failure is left that no person placed, too few "
+            "to find out",
+            "How often the first suggestion is right is not known: {n:,} failures are left that no person placed, too few "
+            "to find out",
             sure["n_open"],
         )
     if sure["n_missing"]:
@@ -89,7 +91,7 @@ def certainty_sentence(sure: Mapping[str, Any]) -> Sentence:
             sure["n_missing"],
         )
     return tr(
-        "First suggestion right for {low:.0%} to {high:.0%} of the {n_open:,} not placed yet "
+        "First suggestion right for {low:.0%} to {high:.0%} of the {n_open:,} that no person placed "
         "({n_drawn_right:,} of {n_drawn:,} drawn at random)",
         **sure,
     )

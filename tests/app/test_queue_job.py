@@ -25,7 +25,7 @@ def test_it_stands_by_quietly_and_ends_with_the_project(window: Window, qtbot: A
     qtbot.waitUntil(lambda: bool(page.top.sure.text()), timeout=60_000)
     assert (
         page.top.sure.text()
-        == "How often the first suggestion is right is not known: 10 failures are not placed yet, too few to find out"
+        == "How often the first suggestion is right is not known: 10 failures are left that no person placed, too few to find out"
     )
     assert page.top.sure.toolTip().splitlines()[1].startswith("A suggestion counts as right if ")
     assert page.top.note.isHidden()

@@ -44,7 +44,7 @@ def test_one_failure_is_one_failure(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "1 failure" in text
     assert "1 proposal for 1 failure." in text
     assert "1 row," in text
-    assert "is not known: 1 failure is not placed yet, too few to find out." in text
+    assert "is not known: 1 failure is left that no person placed, too few to find out." in text
     assert ONE_OF_MANY.search(text) is None, ONE_OF_MANY.findall(text)
 
 

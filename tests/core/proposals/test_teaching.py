@@ -165,7 +165,7 @@ def test_nothing_is_said_before_enough_answers_and_then_only_of_what_was_drawn()
     )
     small = certainty([True] * 13, [True] * 2, n=19, n_open=6)  # said before: 7 more answers are needed
     assert str(certainty_sentence(asdict(small))) == (
-        "How often the first suggestion is right is not known: 6 failures are not placed yet, too few to find out"
+        "How often the first suggestion is right is not known: 6 failures are left that no person placed, too few to find out"
     )
     all_placed = certainty([True] * 13, [True] * 2, n=13, n_open=0)
     assert "no suggestion is open" in str(certainty_sentence(asdict(all_placed)))
@@ -177,13 +177,13 @@ def test_nothing_is_said_before_enough_answers_and_then_only_of_what_was_drawn()
         (0.2152, 0.7848), abs=1e-4
     )  # Wilson, of 4 of 8 rather than of 30 of 40
     assert str(certainty_sentence(asdict(sure))) == (
-        "First suggestion right for 22% to 78% of the 60 not placed yet (4 of 8 drawn at random)"
+        "First suggestion right for 22% to 78% of the 60 that no person placed (4 of 8 drawn at random)"
     )
     assert "Of 40 answers in all the first suggestion was right in 30." in str(certainty_explained(asdict(sure)))
     late = certainty([True] * 100, [False] * 10 + [True] * 10, n=200, n_open=100)
     assert (late.n_drawn, late.n_drawn_right) == (10, 10)  # what was asked when less was known is left out
     done = certainty([True] * 40, [True] * 8, n=40, n_open=0)
-    assert str(certainty_sentence(asdict(done))) == "Every analysed failure is placed; no suggestion is open"
+    assert str(certainty_sentence(asdict(done))) == "A person placed every analysed failure; no suggestion is open"
 
 
 def test_one_in_five_questions_is_about_a_failure_drawn_at_random() -> None:
