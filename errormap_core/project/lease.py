@@ -61,6 +61,7 @@ def _release_later(path: Path, holder: str) -> None:
     """Should the process end before, its lease is free as well."""
     while path.exists():
         try:
+            files.check_file(path)  # another may have taken its place, whose way of keeping a log is its own
             db = files.connect(path, read_only=False)
             try:
                 with files.told(path):
@@ -70,6 +71,8 @@ def _release_later(path: Path, holder: str) -> None:
                 db.close()
         except Locked:
             continue  # it was waited for
+        except KnownError:  # the file has gone, or cannot be written; the lease of a process that has ended is free
+            return
 
 
 def take_lease(project: "Project", name: str, *, purpose: Sentence) -> Lease:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlite_utils import Database
 
 import errormap_core
+from errormap_core import trouble
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id, now
 from errormap_core.project import checkpointing, counting, damage, files, log, looking, watching
@@ -73,8 +74,11 @@ class Project:
         self.read_only = read_only
         self.left_in_two: KnownError | None = None
         self._is_closed = False
-        watching.refuse_abandoned(path)
-        self.watch = watching.FileWatch(path)
+        try:
+            watching.refuse_abandoned(path)
+            self.watch = watching.FileWatch(path)
+        except OSError as error:  # it went since it was looked at
+            raise trouble.known(error, where=str(path)) from error
         self.checkpoints = checkpointing.Checkpointer(self.watch)
         self.db: Database = files.connect(path, read_only=read_only, busy_ms=busy_ms)
         try:

@@ -1,5 +1,6 @@
 """Another program holds the lock of the file: bounded waits, an error of its own kind, who it is."""
 
+import contextlib
 import os
 import sqlite3
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from errormap_core.errors import KnownError, Locked
 from errormap_core.project import lease as leases
-from errormap_core.project import lock_holder
+from errormap_core.project import lock_holder, watching
 from errormap_core.project.lease import project_lease, take_lease
 from errormap_core.project.schema import migrations
 from errormap_core.project.store import Project
@@ -108,3 +109,39 @@ def test_our_own_work_is_named_by_what_it_does(path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(lock_holder, "locking_process", lambda path: os.getpid())
         assert str(lock_holder.lock_holder(path, project.reader)) == f"“Judging with X” (process {os.getpid()})"
         assert held.process.returncode == 0
+
+
+def test_a_lease_is_not_looked_for_in_what_took_the_place_of_the_project(tmp_path: Path) -> None:
+    """Before: the database of another program got a log that it had not chosen; a text ended the thread by a defect."""
+    other, text = tmp_path / "other.errormap", tmp_path / "text.errormap"
+    with contextlib.closing(sqlite3.connect(other)) as db:
+        db.execute("CREATE TABLE t (x)")
+    text.write_text("text")
+    for file in (other, text):
+        before = file.read_bytes()
+        leases._release_later(file, "holder")
+        assert file.read_bytes() == before
+
+
+def test_a_file_that_goes_while_it_is_opened_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(watching, "FileWatch", gone)
+    with pytest.raises(KnownError, match="no such file"):
+        Project.open(path)
+
+
+def test_who_holds_the_lock_is_told_where_the_project_cannot_be_read_either(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: the error of asking for the leases went its own way."""
+    monkeypatch.setattr(lock_holder, "locking_process", lambda path: os.getpid())
+    with Project.open(path) as project:
+        project.reader.execute("PRAGMA busy_timeout = 1")
+
+        def locked(_: object) -> list[tuple[str, int]]:
+            raise sqlite3.OperationalError("database is locked")
+
+        monkeypatch.setattr(leases, "purposes", locked)
+        assert f"process {os.getpid()})" in str(lock_holder.lock_holder(path, project.reader))
