@@ -165,6 +165,7 @@ class GoldPage(QWidget):
 
     def on_failed(self) -> None:
         """A comparison came to nothing; the reason is in the message strip."""
+        self._since.give_up()
         if self._result:
             self._say_what()
             self._ready()

@@ -350,6 +350,7 @@ class JudgesPage(QWidget):
 
     def on_failed(self, kind: str) -> None:
         """It came to nothing, and the reason is in the message strip; what was shown before is shown again."""
+        self._since[kind].give_up()
         if self._views[kind].has_result:
             self._layers_of[kind].setCurrentIndex(1)
             self._is_of_others.add(kind)
@@ -402,11 +403,13 @@ class JudgesPage(QWidget):
             self.reload()
 
     def _tell_old(self) -> None:
-        """Say beside a result that the project changed since it was begun."""
+        """Say beside a result that the project changed since it was begun, or that it is not what was asked for last."""
         for place, kind in enumerate(KINDS):
-            is_changed = self._since[kind].is_changed or kind in self._is_of_others
-            is_old = is_changed and self._layers_of[kind].currentIndex() == 1
-            set_tab_tooltip(self.results, place, tr("The project changed since; do it again.") if is_old else "")
+            is_changed = self._since[kind].is_changed
+            is_old = (is_changed or kind in self._is_of_others) and self._layers_of[kind].currentIndex() == 1
+            why = tr("The earlier result: what you asked for last was not finished.")
+            why = tr("The project changed since; do it again.") if is_changed else why
+            set_tab_tooltip(self.results, place, why if is_old else "")
             self.results.setTabText(place, f"{TITLES[kind]} {tr('(from before)')}" if is_old else str(TITLES[kind]))
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -4,6 +4,8 @@ Questions that the queue keeps, proposals, notes, leases and decisions that plac
 undone since is no change.
 """
 
+from dataclasses import dataclass, field
+
 from errormap_core.taxonomy.edits import AnyEdit, Change, Edit, MachineChange
 
 _MACHINES = frozenset({"record", "analysis"})
@@ -21,31 +23,45 @@ def rests_on(change: Change | MachineChange) -> bool:
 
 
 class Since:
-    """What changed since a comparison was begun."""
+    """What changed since the comparison whose result is shown, or that runs, was begun."""
 
     def __init__(self) -> None:
-        self._steps: set[str] = set()
-        self._by_machines = False
+        self._now = _Changes()
+        self._before: _Changes | None = None  # where a comparison runs beside the one that is shown
 
     def begin(self) -> None:
         """A comparison begins now, with everything as it is."""
-        self._steps.clear()
-        self._by_machines = False
+        self._now, self._before = _Changes(), self._now
+
+    def give_up(self) -> None:
+        """The comparison that was begun last came to nothing: what was shown before is shown again."""
+        if self._before is not None:
+            self._now, self._before = self._before, None
 
     def follow(self, change: Change | MachineChange) -> None:
-        if not rests_on(change):
-            return
-        if isinstance(change, MachineChange):
-            self._by_machines = True
-        elif change.undo_of in self._steps:
-            self._steps.discard(change.undo_of)
-        else:
-            self._steps.add(change.entry_id)
+        if rests_on(change):
+            self._now.add(change)
+            if self._before is not None:
+                self._before.add(change)
 
     @property
     def is_changed(self) -> bool:
         """Whether something changed that the comparison rests on, and still is."""
-        return self._by_machines or bool(self._steps)
+        return self._now.by_machines or bool(self._now.steps)
+
+
+@dataclass(slots=True, eq=False)
+class _Changes:
+    steps: set[str] = field(default_factory=set)
+    by_machines: bool = False
+
+    def add(self, change: Change | MachineChange) -> None:
+        if isinstance(change, MachineChange):
+            self.by_machines = True
+        elif change.undo_of in self.steps:
+            self.steps.discard(change.undo_of)
+        else:
+            self.steps.add(change.entry_id)
 
 
 def _matters(edit: AnyEdit) -> bool:

@@ -213,3 +213,22 @@ def test_a_step_during_a_comparison_makes_it_stale_from_the_start(opened: Opened
     window.session.apply(RenameCategory(category_id=category, name="Meanwhile"))
     window.gold.show_result(result_for(window))
     assert "changed since" in window.gold._note.text()
+
+
+def test_a_comparison_that_came_to_nothing_makes_the_shown_one_no_newer(opened: Opened) -> None:
+    """Failed before: 'changed since' went with the comparison that was begun, and did not come back when it was stopped."""
+    window, _ = opened
+    window.review.accept_all()
+    window.gold._since.begin()
+    window.gold.show_result(result_for(window))
+    for is_changed in (False, True, True):
+        window.gold._since.begin()
+        window.gold._wait()
+        window.gold.on_failed()
+        assert ("changed since" in window.gold._note.text()) == is_changed
+        project = window.session.project
+        assert project is not None
+        category = next(c.id for c in project.tree if c.reserved is None)
+        window.session.apply(
+            RenameCategory(category_id=category, name=f"Newer {len(project.tree.live(category).name)}")
+        )

@@ -205,10 +205,13 @@ def test_a_stopped_check_leaves_what_was_shown(page: JudgesPage, opened: Opened,
         window.do("judge.stop")
     assert "Which judge is good enough?" in page._hints["check-judge"].text
     assert page._layers_of["check-judge"].currentIndex() == 0
+    page._since["check-judge"].begin()
     page.check_view.show_result({"keys": [], "problems": [], "is_stopped": False}, {})
+    page._since["check-judge"].begin()  # as when another check is started
     page.on_failed("check-judge")
     assert page._layers_of["check-judge"].currentIndex() == 1
     assert "from before" in page.results.tabText(0)
+    assert "was not finished" in page.results.tabToolTip(0)  # said before: 'The project changed since'
 
 
 def test_a_change_makes_a_result_old(page: JudgesPage, opened: Opened) -> None:
