@@ -8,9 +8,9 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +141,17 @@ def remove_parts(folder: Path) -> None:
 
 def drop_old(owner: Owner, *, keep: int, most_bytes: int) -> list[Backup]:
     """Drop what is more than `keep` of this project, then the oldest of all until the rest is at most `most_bytes`; the
-    last backup of a project always stays. Returns what was dropped. Raises OSError."""
+    last backup of a project always stays. Returns what was dropped. Raises OSError.
+
+    Of those that are kept some are the last of days before the latest: opening and closing a project all afternoon must not
+    drop what it was yesterday."""
     everything = all_backups()
     n_left: dict[Path, int] = {}
     for backup in everything:
         n_left[backup.path.parent] = n_left.get(backup.path.parent, 0) + 1
     own = [backup for backup in everything if backup.owner == owner]
-    dropped = own[max(1, keep) :]
+    kept = _kept(own, max(1, keep))
+    dropped = [backup for backup in own if backup not in kept]
     total = sum(backup.size for backup in everything) - sum(backup.size for backup in dropped)
     for backup in dropped:
         n_left[backup.path.parent] -= 1
@@ -159,6 +163,17 @@ def drop_old(owner: Owner, *, keep: int, most_bytes: int) -> list[Backup]:
     for backup in dropped:
         backup.path.unlink(missing_ok=True)
     return dropped
+
+
+def _kept(own: Sequence[Backup], keep: int) -> Collection[Backup]:
+    """Which of a project's backups, the newest first, are kept: the last of each of keep // 2 days before the latest, and
+    the newest."""
+    last_of: dict[date, Backup] = {}
+    for backup in own:
+        last_of.setdefault(backup.made_at.astimezone().date(), backup)
+    of_days = list(last_of.values())[1 : 1 + keep // 2]
+    newest = [backup for backup in own if backup not in of_days]
+    return {*of_days, *newest[: keep - len(of_days)]}
 
 
 def shown_time(moment: datetime) -> str:

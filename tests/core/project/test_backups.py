@@ -267,3 +267,34 @@ def test_a_project_that_was_moved_away_leaves_nothing_at_its_old_place(project: 
     with pytest.raises(KnownError, match="no such project"):
         health.look_over(project.path)
     assert [p.name for p in tmp_path.iterdir()] == ["moved.errormap"]
+
+
+@pytest.mark.parametrize(
+    ("made", "keep", "left"),
+    [
+        (
+            ["20 09", "21 08", "21 18", "22 09", "22 10", "22 11", "22 12"],
+            5,
+            ["20 09", "21 18", "22 10", "22 11", "22 12"],
+        ),
+        (["18 09", "19 09", "20 09", "22 10", "22 11"], 2, ["20 09", "22 11"]),
+        (["22 07", "22 08", "22 09", "22 10"], 3, ["22 08", "22 09", "22 10"]),
+        (["21 09", "22 10"], 1, ["22 10"]),
+    ],
+)
+def test_an_afternoon_of_opening_and_closing_leaves_what_was_yesterday(
+    made: list[str], keep: int, left: list[str]
+) -> None:
+    """Before, five closings of one afternoon dropped all that was older."""
+    owner = backup_folder.Owner("/somewhere/p.errormap", "c")
+    backup_folder.make_ready(owner)
+    for day_and_hour in made:
+        day, hour = day_and_hour.split()
+        local = datetime(2026, 11, int(day), int(hour)).astimezone()
+        stamp = f"{local.astimezone(UTC):%Y-%m-%d %H-%M-%S}Z"
+        (owner.folder / f"p {stamp}.errormap").write_bytes(b"x")
+    backup_folder.drop_old(owner, keep=keep, most_bytes=MANY)
+    found = [
+        f"{backup.made_at.astimezone():%d %H}" for backup in reversed(backup_folder.backups_of(Path(owner.path), "c"))
+    ]
+    assert found == left
