@@ -4,12 +4,15 @@ Numbers are typed as every sentence of the program writes them: a decimal point,
 turns a field only while it has the focus, so that scrolling a page changes nothing on the way.
 """
 
-from PySide6.QtCore import QLocale, Qt
+from PySide6.QtCore import QLocale, QSize, Qt
 from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpinBox, QWidget
 
 NUMBERS = QLocale(QLocale.Language.C)
 """How numbers are written in fields: a decimal point, no signs between thousands."""
+
+MOST_SEEN = 8
+"""So many decimals are seen at once."""
 
 
 def _keeps_still(field: QAbstractSpinBox | QComboBox) -> None:
@@ -47,6 +50,17 @@ class DecimalField(QDoubleSpinBox):
         written = _as_written(text)
         state, _, _ = super().validate(written, place)
         return state, written, min(place, len(written))
+
+    def sizeHint(self) -> QSize:
+        return self._with_decimals(super().sizeHint())
+
+    def minimumSizeHint(self) -> QSize:
+        return self._with_decimals(super().minimumSizeHint())
+
+    def _with_decimals(self, size: QSize) -> QSize:
+        """Qt makes it as wide as its least and its greatest value: 0 and 1, where 0.0125 is typed and 0125 would be seen."""
+        shown = "." + "0" * min(self.decimals(), MOST_SEEN)
+        return size + QSize(self.fontMetrics().horizontalAdvance(shown), 0)
 
     def textFromValue(self, value: float) -> str:
         """Without zeros that say nothing."""

@@ -63,7 +63,6 @@ class ImportDialog(Dialog):
         self.ratio.setRange(0.0, 1.0)
         self.ratio.setSingleStep(0.05)
         self.ratio.setDecimals(6)
-        self.ratio.setMinimumWidth(self.ratio.fontMetrics().horizontalAdvance("0.000000") + 48)  # all that can be typed
         self.seed = WholeField(self)
         self.seed.setRange(0, MOST_SEED)
         project = session.project

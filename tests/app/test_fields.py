@@ -138,3 +138,17 @@ def test_there_are_no_other_fields() -> None:
                 bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
                 found |= {f"{path.name}: {node.name}" for base in bases & forbidden}
     assert not found
+
+
+@pytest.mark.parametrize(("decimals", "text"), [(6, "0.012345"), (2, "0.25"), (8, "0.12345678")])
+def test_a_number_is_seen_whole(qtbot: QtBot, decimals: int, text: str) -> None:
+    """Before, a field from 0 to 1 was as wide as these."""
+    field = DecimalField()
+    qtbot.addWidget(field)
+    field.setRange(0.0, 1.0)
+    field.setDecimals(decimals)
+    field.setValue(float(text))
+    field.resize(field.minimumSizeHint())
+    field.show()
+    assert field.text() == text
+    assert field.lineEdit().width() > field.fontMetrics().horizontalAdvance(text) + 2
