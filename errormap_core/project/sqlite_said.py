@@ -43,7 +43,7 @@ def sentence_for(error: sqlite3.DatabaseError, path: Path) -> KnownError | None:
     code = extended & 0xFF
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return damage.found(path, error)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):  # the last after many lost races
         return Locked(
             tr("Another program is writing to the project and did not finish in time."),
             where=str(path),

@@ -12,6 +12,7 @@ import pytest
 
 from errormap_core import invocation
 from errormap_core.cli import main
+from errormap_core.errors import Locked
 from errormap_core.project import damage, health
 from errormap_core.project.check import check
 from errormap_core.project.salvage import repair
@@ -334,3 +335,21 @@ def page_of_closed(path: Path, table: str) -> int:
     alone = path.with_name("alone.errormap")
     shutil.copy(path, alone)
     return page_of(alone, table)
+
+
+def test_a_look_that_other_programs_kept_from_the_file_finds_no_damage(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: 'locking protocol', which many programs at once may meet, was remembered as damage, and the file refused."""
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(health.files, "connect", fails)
+        with pytest.raises(Locked):
+            health.look_over(copy)
+    assert damage.known(copy) is None and health.known_damage(copy) is None
+    assert run("set", copy, "--set", "atlas.title=X") == 0
