@@ -22,6 +22,7 @@ from errormap_core.errors import KnownError
 from errormap_core.importers.atlas import open_atlas
 from errormap_core.importers.errormap_csv import Preview, preview, told_columns
 from errormap_core.importers.inputs import check_readable, found, shown
+from errormap_core.importers.survey import guess_sentence
 from errormap_core.sentences import Sentence, tr, trn
 from errormap_core.settings import MOST_SEED
 
@@ -114,7 +115,6 @@ class ImportDialog(Dialog):
             self._fill(first)
 
     def _sentence(self, seen: Preview) -> object:
-        guess = tr(" (a guess, as it is not UTF-8)") if seen.is_guess else tr("")
         part = tr("") if seen.whole_file else tr(" in the beginning of the file")
         scores = tr("no row that can be imported{part}", part=part)
         if seen.mean_score is not None:
@@ -135,7 +135,7 @@ class ImportDialog(Dialog):
             scores=scores,
             problems=trn("{n:,} problem", "{n:,} problems", seen.n_problems),
             encoding=seen.encoding,
-            guess=guess,
+            guess=guess_sentence(seen.is_guess, seen.not_utf8),
             mark="tab" if seen.delimiter == "\t" else seen.delimiter,
             more=self._kept(seen),
         )

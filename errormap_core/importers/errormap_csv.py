@@ -14,7 +14,7 @@ from errormap_core.errors import KnownError
 from errormap_core.importers.csv_rows import MOST_CHARACTERS, Broken, Lines, Row, RowReader
 from errormap_core.importers.inputs import REPLACED, found, opened, shown
 from errormap_core.importers.records import RawRecord, RowProblem
-from errormap_core.importers.survey import MARK, ON_DAMAGE, Survey, survey
+from errormap_core.importers.survey import MARK, ON_DAMAGE, NotUtf8, Survey, survey
 from errormap_core.sentences import Sentence, tr, trn
 
 REQUIRED = ("example_id", "model", "input_text", "output_text", "score")
@@ -381,6 +381,7 @@ class Preview:
     threshold: float | None = None
     n_failures: int = 0
     whole_file: bool = True
+    not_utf8: NotUtf8 | None = None
 
 
 def preview(path: Path, *, n_rows: int = 50, dataset: str | None = None) -> Preview:
@@ -392,7 +393,8 @@ def preview(path: Path, *, n_rows: int = 50, dataset: str | None = None) -> Prev
     models: set[str] = set()
     with open_text(seen) as file:
         table = open_table(file, seen, most=MOST_CHARACTERS // 4)
-        found_here = Preview(path, name, seen.encoding, seen.is_guess, table.delimiter, table.columns)
+        found_here = Preview(path, name, seen.encoding, seen.is_guess, table.delimiter, table.columns,
+                              not_utf8=seen.not_utf8)  # fmt: skip
         found_here.kept_columns = [column for _, column in table.others]
         for item in _records(table, seen, name):
             if table.lines.n_characters > MOST_PREVIEWED:

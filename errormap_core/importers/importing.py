@@ -10,7 +10,7 @@ from errormap_core.errors import KnownError
 from errormap_core.importers import format_of
 from errormap_core.importers.inputs import found, shown
 from errormap_core.importers.records import RawRecord, RowProblem
-from errormap_core.importers.survey import Survey, survey
+from errormap_core.importers.survey import NotUtf8, Survey, guess_sentence, survey
 from errormap_core.project import files
 from errormap_core.project import importing as staging
 from errormap_core.project.store import Project
@@ -45,6 +45,7 @@ class ImportResult:
     problems: list[RowProblem] = field(default_factory=list)
     threshold: float = 0.0
     n_failures: int = 0
+    not_utf8: NotUtf8 | None = None
 
     def note(self, problem: RowProblem) -> None:
         if problem.code == "blank":
@@ -69,7 +70,6 @@ class ImportResult:
         return sum(self.n_skipped.values()) + self.n_conflicts
 
     def sentence(self) -> Sentence:
-        guess = tr(" (a guess; it is not UTF-8)") if self.is_guess else tr("")
         return tr(
             "{file}: {rows}, {added:,} added, {same:,} there already, {replaced:,} replaced, {lost:,} left out{lines};"
             " {failures} under {threshold:g} in {dataset}; read as {encoding}{guess}",
@@ -86,7 +86,7 @@ class ImportResult:
             threshold=self.threshold,
             dataset=self.dataset,
             encoding=self.encoding,
-            guess=guess,
+            guess=guess_sentence(self.is_guess, self.not_utf8),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _import(
     try:
         for number, seen in enumerate(surveys):
             name = dataset or shown(seen.path.stem)
-            result = ImportResult(shown(seen.path.name), name, seen.encoding, seen.is_guess)
+            result = ImportResult(shown(seen.path.name), name, seen.encoding, seen.is_guess, not_utf8=seen.not_utf8)
             results.append(result)
             for progress in _stage(project, seen, result, number=number):
                 if cancelled():

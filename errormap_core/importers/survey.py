@@ -9,7 +9,7 @@ from pathlib import Path
 
 from errormap_core.errors import KnownError
 from errormap_core.importers.inputs import check_readable, opened, shown
-from errormap_core.sentences import tr
+from errormap_core.sentences import Sentence, tr, trn
 
 __all__ = ["MARK", "ON_DAMAGE", "Survey", "check_readable", "survey"]
 
@@ -51,6 +51,28 @@ other says that it is such a character, cut."""
 
 
 @dataclass(frozen=True, slots=True)
+class NotUtf8:
+    """How many places of a file are not UTF-8, and the line of the first."""
+
+    n: int
+    line: int
+
+
+def guess_sentence(is_guess: bool, not_utf8: NotUtf8 | None) -> Sentence:
+    """What follows the name of the encoding where it was guessed, and why; '' where it was not."""
+    if not is_guess:
+        return tr("")
+    if not_utf8 is None:
+        return tr(" (a guess, as it is not UTF-8)")
+    return trn(
+        " (a guess: {n:,} place is not UTF-8, in line {line:,})",
+        " (a guess: {n:,} places are not UTF-8, the first in line {line:,})",
+        not_utf8.n,
+        line=not_utf8.line,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """A file that was looked through. `size` is in bytes; `encoding` is a codec's name.
 
@@ -58,7 +80,8 @@ class Survey:
     that are not stand among characters that are. Windows-1252 is taken only where nothing speaks for UTF-8 and the bytes
     look like it, and UTF-16 without its mark where the beginning can be nothing else; both are said (`is_guess`).
 
-    `n_damaged` places hold bytes that the encoding has no meaning for, the first of them at `damaged_at`.
+    `n_damaged` places hold bytes that the encoding has no meaning for, the first of them at `damaged_at`. `not_utf8` are
+    those for which Windows-1252 was taken: whether they are letters or damage is for people to see.
     """
 
     path: Path
@@ -70,6 +93,7 @@ class Survey:
     damaged_at: tuple[int, ...] = ()
     n_nul: int = 0
     has_backslashes: bool = False
+    not_utf8: NotUtf8 | None = None
 
 
 class _Damage(threading.local):
@@ -141,7 +165,8 @@ def survey(path: Path, *, most: int | None = None) -> Survey:
     """Look through a file, or through its first `most` bytes. Raises KnownError where it is no text."""
     check_readable(path)
     digest = hashlib.sha256()
-    size = n_nul = 0
+    size = n_nul = n_lines = first_line = 0
+    not_utf8 = None
     quoting = _Quoting()
     is_guess = has_other = False
     encoding, head = "", b""
@@ -157,6 +182,9 @@ def survey(path: Path, *, most: int | None = None) -> Survey:
             n_nul += chunk.count(b"\0")
             quoting.look(chunk)
             has_other = _decode(decoder, chunk, base=size) or has_other
+            if _damage.places and not first_line:
+                first_line = n_lines + chunk.count(b"\n", 0, max(0, _damage.places[0] - size)) + 1
+            n_lines += chunk.count(b"\n")
             size += len(chunk)
         if decoder is not None and most is None:
             has_other = _decode(decoder, b"", base=size, final=True) or has_other
@@ -166,6 +194,7 @@ def survey(path: Path, *, most: int | None = None) -> Survey:
         n_nul = 0  # half of their bytes are
     if encoding == "utf-8" and _damage.n and not has_other and _is_like_windows():
         encoding, is_guess = "cp1252", True
+        not_utf8 = NotUtf8(_damage.n, first_line or n_lines + 1)
         _damage.clear()
     return Survey(
         path=path,
@@ -177,6 +206,7 @@ def survey(path: Path, *, most: int | None = None) -> Survey:
         damaged_at=tuple(_damage.places),
         n_nul=n_nul,
         has_backslashes=encoding.startswith(("utf-8", "cp1252")) and quoting.has_backslashes,
+        not_utf8=not_utf8,
     )
 
 

@@ -16,6 +16,7 @@ from errormap_core.errors import KnownError
 from errormap_core.importers import format_of
 from errormap_core.importers.errormap_csv import preview
 from errormap_core.importers.importing import ImportResult, import_files
+from errormap_core.importers.survey import guess_sentence, survey
 from errormap_core.project import queries
 from errormap_core.project.store import Project
 from tests.core.building import add_analyses
@@ -289,3 +290,20 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     assert n_records == n
     assert peak_kb < 400_000
     print(f"soak: {megabytes:,} MB, {n:,} rows imported with a peak of {peak_kb // 1024:,} MiB")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"e1,m,In April,a,0\ne2,m,In Apr\xffil,a,1\n", "a guess: 1 place is not UTF-8, in line 3"),
+        (b"e1,m,caf\xe9,a,0\ne2,m,caf\xe9,na\xefve,1\n", "a guess: 3 places are not UTF-8, the first in line 2"),
+        (b'e1,m,"two\nlines",a,0\n' * 70_000 + b"e2,m,caf\xe9,a,1\n", "a guess: 1 place is not UTF-8, in line 140,002"),
+    ],
+)
+def test_a_guessed_encoding_says_where_it_is_not_utf8(tmp_path: Path, body: bytes, said: str) -> None:
+    """Before, one damaged byte became a letter of Windows-1252, and nothing said where."""
+    path = tmp_path / "quiz.csv"
+    path.write_bytes(b"example_id,model,input_text,output_text,score\n" + body)
+    seen = survey(path)
+    assert (seen.encoding, seen.is_guess) == ("cp1252", True)
+    assert said in str(guess_sentence(seen.is_guess, seen.not_utf8))
