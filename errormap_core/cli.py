@@ -408,7 +408,9 @@ def _thresholds(texts: Sequence[str] | None) -> dict[str, float]:
             sign = ""
         if not sign or not name:
             raise KnownError(
-                tr("“{text}” is no threshold.", text=text), where="--threshold", fix=tr("Write DATASET=NUMBER.")
+                tr("“{text}” is no threshold.", text=text),
+                where="--threshold",
+                fix=tr("Write DATASET=NUMBER with a decimal point, as in gsm8k=0.5."),
             )
     return found
 

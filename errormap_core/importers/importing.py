@@ -268,11 +268,10 @@ def _refuse_nothing(results: Sequence[ImportResult]) -> None:
             else trn("The only row cannot be imported.", "None of the {n:,} rows can be imported.", n)
         )
     )
-    raise KnownError(
-        said,
-        where=", ".join(result.file for result in broken),
-        fix=tr("The first is this: {first}", first=first),
-    )
+    fix = tr("The first is this: {first}", first=first)
+    if any(result.n_skipped["encoding"] for result in broken):
+        fix = tr("{fix} If the file is in another encoding, save it as UTF-8.", fix=fix)
+    raise KnownError(said, where=", ".join(result.file for result in broken), fix=fix)
 
 
 def _refuse_broken(results: Sequence[ImportResult]) -> None:

@@ -176,6 +176,15 @@ def test_an_import_of_nothing_is_none(project: Project, tmp_path: Path) -> None:
         import_bytes(project, tmp_path / "x.csv", text)
 
 
+@pytest.mark.parametrize(("text", "encoding"), [("问题", "gbk"), ("Вопрос", "koi8-r")])
+def test_a_file_in_another_encoding_is_told_what_to_do(
+    project: Project, tmp_path: Path, text: str, encoding: str
+) -> None:
+    rows = "".join(f"{i},m,{text} {i},a,0\n" for i in range(4))
+    with pytest.raises(KnownError, match=r"not UTF-8 \(byte \d+ of the file\).* save it as UTF-8\."):
+        import_bytes(project, tmp_path / "x.csv", (HEADER + rows).encode(encoding))
+
+
 def test_lines_around_a_broken_quote_are_not_told_as_one_row(project: Project, tmp_path: Path) -> None:
     """Said before of four rows: 'The only row cannot be imported', '1 left out'."""
     broken = "".join(f'{i},m,"q,a,0\n' for i in range(4))
