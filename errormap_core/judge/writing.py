@@ -573,6 +573,8 @@ def _trimmed(text: str, most: int, *, is_cut: bool = False) -> str:
     if len(text) < most:
         return text.rstrip(" ,;:-") + "…"
     cut = text[: most - 1].rsplit(" ", 1)[0] if " " in text[: most - 1] else text[: most - 1]
+    if not n_words(cut):  # a sign before one long word: part of the word says more than the sign
+        cut = text[: most - 1]
     return cut.rstrip(" ,;:-") + "…"
 
 

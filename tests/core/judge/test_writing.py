@@ -93,7 +93,7 @@ ANALYSES = [form for form in FORMS if form != "name"]
 @example("東京 " * 30, 4, 4, 0.0, "quick")
 @example("0", 3444, 2, 0.0, "full")  # as many tokens as a title may have make one word: it is cut, and says so
 @example("", 6494911, 1, 0.0, "paper")
-@example("", 77405, 1, 1.0, "quick")  # or no word at all, but signs: it is cut, and says so
+@example("", 77405, 1, 1.0, "quick")  # a sign before one long word: cut inside the word
 def test_it_is_valid_whatever_the_model_prefers(
     source: str, seed: int, most: int, temperature: float, form: str
 ) -> None:
