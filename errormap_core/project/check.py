@@ -53,6 +53,11 @@ class Problem:
 
 def check(project: Project, *, replay: bool = False) -> list[Problem]:
     """What is wrong with a project; `replay` also takes every step of the log again on a copy and compares."""
+    with project.reading():  # one state of it: what others write meanwhile is no problem of this one
+        return _check(project, replay=replay)
+
+
+def _check(project: Project, *, replay: bool) -> list[Problem]:
     try:
         found = list(_file(project))
         if found:

@@ -14,6 +14,7 @@ import pytest
 from sqlite_utils import Database
 
 from errormap_core.errors import KnownError
+from errormap_core.project import check as checking
 from errormap_core.project import files
 from errormap_core.project.check import check
 from errormap_core.project.lease import project_lease, take_lease
@@ -22,6 +23,7 @@ from errormap_core.project.store import Project
 from errormap_core.sentences import tr
 from errormap_core.taxonomy.edits import Change, MachineChange
 from errormap_core.taxonomy.operations import AddCategory, DecideProposals, RenameCategory, Ruling
+from errormap_core.taxonomy.tree import Category
 from tests.core.building import add_analyses, add_proposals, add_records
 from tests.core.taxonomy.curation import snapshot
 
@@ -393,3 +395,26 @@ with Project.open(Path(sys.argv[1])) as again:
         Project.open(path)
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True)
     assert done.stdout == "['After', 'Before']\n"
+
+
+def test_what_others_write_while_a_project_is_checked_is_no_problem_of_it(
+    project: Project, annotator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: 'A replay of the log gives another category', of a sound project that a window was working on."""
+    project.apply(AddCategory(name="A"), actor=annotator)
+    real = checking.copy_of
+
+    def meanwhile(checked: Project, path: Path) -> None:
+        real(checked, path)
+        with Project.open(project.path) as other:
+            other.apply(AddCategory(name=f"Meanwhile {path.stem}"), actor=annotator)
+
+    monkeypatch.setattr(checking, "copy_of", meanwhile)
+    with Project.open(project.path, read_only=True) as checked:
+        assert [str(problem.sentence) for problem in check(checked, replay=True)] == []
+    assert sum(category.name.startswith("Meanwhile") for category in _reopened(project)) == 2
+
+
+def _reopened(project: Project) -> list[Category]:
+    with Project.open(project.path, read_only=True) as again:
+        return list(again.tree)
