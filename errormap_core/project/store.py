@@ -8,7 +8,6 @@ process wrote is announced in the same way by `poll`.
 import contextlib
 import ctypes
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import errormap_core
 from errormap_core import trouble
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id, now
+from errormap_core.output_paths import rename_new
 from errormap_core.project import checkpointing, counting, damage, files, log, looking, watching
 from errormap_core.project.backup_folder import way_back
 from errormap_core.project.facts import ProjectFacts
@@ -50,20 +50,6 @@ def is_empty(path: Path) -> bool:
     with Project.open(path) as project:
         sql = "SELECT NOT EXISTS (SELECT 1 FROM record) AND NOT EXISTS (SELECT 1 FROM log)"
         return bool(project.db.execute(sql).fetchone()[0])
-
-
-def put_in_place(new: Path, path: Path) -> None:
-    """Give a new project its name, unless somebody took the name meanwhile."""
-    try:
-        os.link(new, path)  # fails where the name is taken, as replacing would not
-    except FileExistsError as error:
-        raise KnownError(
-            tr("There is a file of this name already."), where=str(path), fix=tr("Choose another name.")
-        ) from error
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise
-        new.replace(path)
 
 
 class Project:
@@ -122,7 +108,7 @@ class Project:
                     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 db.close()
-            put_in_place(new, path)
+            rename_new(new, path)
         finally:
             for rest in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
                 rest.unlink(missing_ok=True)
