@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QMenu,
     QSizePolicy,
     QStackedLayout,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +24,7 @@ from app.records.analysis_dialog import AnalysisDialog
 from app.records.list_model import FailureListModel
 from app.records.note_dialog import NoteDialog
 from app.records.place_dialog import PlaceDialog
+from app.records.table import FailureTable
 from app.records.why_dialog import open_why
 from app.session import Scope, Session
 from errormap_core.measures.how import STATE_NAMES
@@ -54,7 +54,7 @@ class RecordsPage(QWidget):
         self.search.setClearButtonEnabled(True)
         self.by_model = ChoiceField(self)
         self.by_model.setAccessibleName(str(tr("Model")))
-        self.table = QTableView(self)
+        self.table = FailureTable(self)
         self.table.setModel(self.model)
         self.table.setAccessibleName(str(tr("Failures")))
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -1,19 +1,25 @@
 """No key decides by accident: what changes something acts where the focus is, says what it did, and loses nothing."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtGui import QDrag
 from PySide6.QtWidgets import QApplication, QPushButton
 
 from app.dialogs import Dialog
+from app.records.list_model import RECORDS_MIME
 from app.window import Window
 from errormap_core.project.pending import accepted_with_all, pending_proposals, proposal
 from errormap_core.taxonomy.operations import DecideProposals, Ruling
 from tests.app.conftest import add_proposals
 from tests.app.queue_fixtures import Queue
 
+Opened = tuple[Window, list[str]]
+
+ROWS = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 CTRL = Qt.KeyboardModifier.ControlModifier
 
 
@@ -273,3 +279,26 @@ def test_the_parts_of_a_split_are_kept_while_the_project_is_open(queue: Queue) -
     dialog = dialog_of(window)
     assert dialog._parts() == wanted
     dialog.reject()
+
+
+@pytest.mark.parametrize("n", [1, 3, 17])
+def test_what_is_dragged_does_not_cover_the_tree(opened: Opened, monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    """Before, the picture was all the rows: it lay over the category that they were dropped on."""
+    window, _ = opened
+    window.show_page("records")
+    table = window.records.table
+    table.clearSelection()
+    for row in range(n):
+        table.selectionModel().select(table.model().index(row, 0), ROWS)
+    seen: list[tuple[int, int, int]] = []
+
+    def dropped(drag: QDrag, *_: Any) -> Qt.DropAction:
+        moved = json.loads(bytes(drag.mimeData().data(RECORDS_MIME).data()))
+        seen.append((len(moved), drag.pixmap().width(), drag.pixmap().height()))
+        assert drag.hotSpot().x() < 0, "the pointer is beside it"
+        return Qt.DropAction.CopyAction
+
+    monkeypatch.setattr(QDrag, "exec", dropped)
+    table.startDrag(Qt.DropAction.CopyAction)
+    [(moved, width, height)] = seen
+    assert moved == n and width < 160 and height < 48
