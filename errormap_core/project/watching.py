@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errormap_core.errors import KnownError
@@ -26,6 +26,10 @@ _OWN_FILES = Path("/proc/self/fd")
 
 
 TORN_S = 0.02
+
+_PIECE = 1 << 22
+
+_BEGINNING = b"SQLite format 3\x00"
 
 _ABANDONED: set[Identity] = set()
 
@@ -42,9 +46,10 @@ def refuse_abandoned(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """Bytes that the file holds somewhere in these as long as its content is the project's."""
+    """The row that says which copy of a project it is, and the page of the file that it was seen in. It may go to another
+    page, as its table grows with each run."""
 
-    copy_id: bytes
+    row: bytes
     offset: int
     size: int
 
@@ -85,7 +90,7 @@ class FileWatch:
 
     def remember(self, *, copy_id: str, page: int, page_size: int) -> None:
         """What tells that the content is still the project's: its id, which stands in this page (from 1) of the file."""
-        mark = _Mark(copy_id.encode(), (page - 1) * page_size, page_size)
+        mark = _Mark(b"copy_id" + copy_id.encode(), (page - 1) * page_size, page_size)  # key and value, side by side
         self._mark = mark if self._holds(mark) else None
 
     @property
@@ -171,16 +176,34 @@ class FileWatch:
         if not self._holds(self._mark):
             time.sleep(TORN_S)  # a checkpoint may just have been writing that page
             if not self._holds(self._mark):
-                return True
+                page = self._page_of(self._mark)
+                if page is None:
+                    return not self._is_on_its_way(self._mark)
+                self._mark = replace(self._mark, offset=page)
         self._written = written
         return False
+
+    def _page_of(self, mark: "_Mark") -> int | None:
+        """Where the page is that holds the row now, anywhere in the file; None where none does."""
+        for number in self._own_numbers():
+            at = _found_in(int(number), mark.row)
+            return None if at is None else at - at % mark.size
+        return mark.offset
+
+    def _is_on_its_way(self, mark: "_Mark") -> bool:
+        """Whether the row is in our log, of a file that begins as a project: a checkpoint puts in page after page."""
+        begins = any(os.pread(int(number), len(_BEGINNING), 0) == _BEGINNING for number in self._own_numbers())
+        return begins and any(
+            _found_in(int(number), mark.row) is not None
+            for number in self._own_numbers(self._log or identity(log_file(self.real)))
+        )
 
     def _holds(self, mark: "_Mark") -> bool:
         """Whether the file has the project's id in its place, read without opening it: closing would take locks away. True
         where it cannot be read so."""
         for number in self._own_numbers():
             try:
-                return mark.copy_id in os.pread(int(number), mark.size, mark.offset)
+                return mark.row in os.pread(int(number), mark.size, mark.offset)
             except OSError:
                 continue  # just closed
         return True
@@ -233,13 +256,14 @@ class FileWatch:
                 found.append(os.readlink(_OWN_FILES / number))
         return found
 
-    def _own_numbers(self) -> list[str]:
-        """The numbers under which this process has the file open."""
+    def _own_numbers(self, file: Identity | None = None) -> list[str]:
+        """The numbers under which this process has the file open, or another of its own."""
+        wanted = file or self._file
         found: list[str] = []
         with contextlib.suppress(OSError):
             for number in os.listdir(_OWN_FILES):
                 with contextlib.suppress(OSError):
-                    if identity(_OWN_FILES / number) == self._file:
+                    if identity(_OWN_FILES / number) == wanted:
                         found.append(number)
         return found
 
@@ -283,6 +307,17 @@ class FileWatch:
                     file.unlink()
         for file in self._aside:
             file.unlink(missing_ok=True)
+
+
+def _found_in(number: int, row: bytes) -> int | None:
+    """Where these bytes are in an open file, which is read in pieces."""
+    at, rest = 0, b""
+    while piece := os.pread(number, _PIECE, at):
+        place = (rest + piece).find(row)
+        if place >= 0:
+            return at - len(rest) + place
+        at, rest = at + len(piece), piece[-len(row) :]
+    return None
 
 
 def identity(path: Path) -> Identity | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from errormap_core.errors import KnownError
+from errormap_core.ids import new_id
 from errormap_core.project import checkpointing, files, watching
 from errormap_core.project.check import check
 from errormap_core.project.copying import copy_project, copy_with_steps, copying, rescue, rescue_with_steps
@@ -22,6 +23,7 @@ from errormap_core.project.watching import CutOff
 from errormap_core.tasks import driven
 from errormap_core.taxonomy.operations import AddCategory
 from tests.core.building import add_records
+from tests.core.project.test_opening import pages_of
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the present name of an open file")
 
@@ -561,3 +563,32 @@ def test_a_checkpoint_is_ended_whenever_it_is(open_one: tuple[Project, str]) -> 
     assert thread is not None
     project.close()
     assert closed == ["MainThread"] and not thread.is_alive()
+
+
+@ON_LINUX
+@pytest.mark.parametrize("n_pages", [None, 1, 40])
+def test_a_project_whose_table_of_facts_grows_is_not_written_over(
+    open_one: tuple[Project, str], monkeypatch: pytest.MonkeyPatch, n_pages: int | None
+) -> None:
+    """Before: with its fiftieth run or so a sound project was told as written over, and nothing was saved any more."""
+    project, actor = open_one
+    project.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    project.poll()
+    old = project.path.read_bytes()
+    with project.writing() as db:
+        for i in range(200):
+            db.execute("INSERT INTO meta (key, value) VALUES (?, ?)", [f"run.finished.{new_id()}", str(i)])
+    project.apply(AddCategory(name="After"), actor=actor)
+    project.poll()
+    if n_pages is None:
+        project.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    else:  # a checkpoint that is in the middle of it
+        log = pages_of(Path(f"{project.path}-wal").read_bytes())
+        with project.path.open("r+b") as file:
+            for page, content in sorted(log.items())[:n_pages]:
+                file.seek((page - 1) * len(content))
+                file.write(content)
+    assert project.path.read_bytes() != old
+    project.poll()
+    project.apply(AddCategory(name="Going on"), actor=actor)
+    assert project.cut_off is None
