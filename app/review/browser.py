@@ -440,6 +440,11 @@ class QueueBrowser(QWidget):
         left = self.frame.since(self._standing(row))
         is_same = left.arguments == self._left.arguments
         self.frame.say_standing(left, is_shown=is_same and self.frame.as_is)
+        if left.arguments is None:
+            self.effects.forget()
+            self.frame.effect.say("")  # what accepting would touch was said of the tree as it was
+        elif row.kind != "place":
+            self._preview()
 
     # Selection
 

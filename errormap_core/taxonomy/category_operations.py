@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from errormap_core.errors import KnownError
 from errormap_core.ids import new_id
 from errormap_core.sentences import Sentence, tr, trn
-from errormap_core.taxonomy.draft import Draft
+from errormap_core.taxonomy.draft import Draft, ends_of
 from errormap_core.taxonomy.folding import Folding, OnCollision
 from errormap_core.taxonomy.names import checked_name
 from errormap_core.taxonomy.provenance import provenance
@@ -386,4 +386,13 @@ class DeleteCategories:
         folding.finish()
         n_failures = draft.move_assignments(folding.went)
         what = tr("“{name}”", name=names[0]) if len(names) == 1 else tr("{k:,} categories", k=len(names))
+        ends = set(ends_of(folding.went).values())
+        if n_failures and len(ends) == 1:
+            return trn(
+                "Deleted {what}, {n:,} failure moved to “{end}”",
+                "Deleted {what}, {n:,} failures moved to “{end}”",
+                n_failures,
+                what=what,
+                end=tree.live(ends.pop()).name,
+            )
         return trn("Deleted {what}, {n:,} failure moved", "Deleted {what}, {n:,} failures moved", n_failures, what=what)

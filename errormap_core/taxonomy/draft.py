@@ -255,7 +255,7 @@ class Draft:
         """Move all assignments of each key of `went` to where it finally leads; returns failures moved."""
         n_failures = self.facts.n_counted(list(went))
         targets: dict[str, list[str]] = {}
-        for category_id, final in _ends(went).items():
+        for category_id, final in ends_of(went).items():
             targets.setdefault(final, []).append(category_id)
         for target, sources in targets.items():
             twice = self.facts.duplicates_after_merge([*sources, target])
@@ -343,7 +343,7 @@ def _between(before: float | None, after: float | None) -> float | None:
     return middle if before < middle < after else None
 
 
-def _ends(went: Mapping[str, str]) -> dict[str, str]:
+def ends_of(went: Mapping[str, str]) -> dict[str, str]:
     """Where each key finally leads; keys may lead to one another, thousands long."""
     ends: dict[str, str] = {}
     for category_id in went:

@@ -230,7 +230,7 @@ def test_moving_and_deleting_by_keyboard(opened: Opened) -> None:
     window.do("taxonomy.out")
     assert tree.children(None)[:2] == (arithmetic, reading)
     window.do("taxonomy.delete")
-    assert window.step_strip.text == "Deleted “Reading”, 6 failures moved"
+    assert window.step_strip.text == "Deleted “Reading”, 6 failures moved to “Other”"
     assert reading not in tree
 
 

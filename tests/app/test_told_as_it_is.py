@@ -12,7 +12,7 @@ from app.imports.dialog import ImportDialog
 from app.window import Window
 from errormap_core.project.store import Project
 from errormap_core.proposals.certainty import certainty
-from errormap_core.taxonomy.operations import RenameCategory, WriteAnalysis
+from errormap_core.taxonomy.operations import DeleteCategories, RenameCategory, WriteAnalysis
 from tests.app.queue_fixtures import Queue
 
 Opened = tuple[Window, list[str]]
@@ -90,6 +90,25 @@ def test_the_filter_calls_the_selected_category_by_its_name(queue: Queue, tmp_pa
     assert below.text() == "Below “Reading”"
     assert queue.window.session.create(tmp_path / "next.errormap")
     assert below.text() == "Below the selected category" and not below.isEnabled()
+
+
+def test_what_accepting_would_touch_is_of_the_tree_as_it_is(queue: Queue) -> None:
+    """Before, 'Moves 4 failures. Other stays at 0.0%.' stood there after the deletion that made Other 75 %."""
+    queue.show("assign")
+    before = queue.effect()
+    assert "Other stays at" in before
+    effect = queue.page.frame.effect
+    row = queue.page.deck.get(queue.kind["assign"])
+    other = next(
+        c.id for c in queue.project.tree if c.reserved is None and c.id not in row.category_ids and c.parent_id is None
+    )
+    queue.window.session.apply(DeleteCategories(category_ids=(other,)))
+    queue.qtbot.waitUntil(lambda: bool(effect.text()) and effect.text() != before, timeout=3000)
+    assert "Other: " in effect.text() or "Other stays at" in effect.text()
+    queue.window.session.apply(DeleteCategories(category_ids=(row.category_ids[0],)))
+    assert "Nothing is left to accept" in queue.page.frame.notice_text.text()
+    queue.qtbot.wait(50)
+    assert effect.text() == ""
 
 
 @pytest.mark.parametrize("ratio", ["0.0125", "0.000001", "0.123456"])

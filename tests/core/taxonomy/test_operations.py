@@ -155,7 +155,7 @@ def test_deleting_a_top_category_sends_its_failures_to_other(analysed: Analysed,
     place(project, annotator, ids[:2], top)
     place(project, annotator, ids[2:5], low)
     change = project.apply(DeleteCategories(category_ids=(low,)), actor=annotator)
-    assert str(change.summary) == "Deleted “Low”, 3 failures moved"
+    assert str(change.summary) == "Deleted “Low”, 3 failures moved to “Top”"
     assert names(project) == ["Top", "Top / Leaf"]
     assert queries.own_counts(project.db) == {top: 5}
     project.apply(DeleteCategories(category_ids=(top,)), actor=annotator)
@@ -163,6 +163,30 @@ def test_deleting_a_top_category_sends_its_failures_to_other(analysed: Analysed,
     assert queries.own_counts(project.db) == {OTHER_ID: 5}
     assert project.tree.resolve(low).id == OTHER_ID
     assert leaf in project.tree
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["A", "B"], "Deleted 2 categories, 5 failures moved to “Other”"),
+        (["A", "Low"], "Deleted 2 categories, 5 failures moved"),
+        (["Low"], "Deleted “Low”, 3 failures moved to “Top”"),
+        (["Empty"], "Deleted “Empty”, 0 failures moved"),
+    ],
+)
+def test_deleting_says_where_the_failures_went(
+    analysed: Analysed, annotator: str, chosen: list[str], said: str
+) -> None:
+    """Before, '5 failures moved', and nobody knew where. A, with 2 failures, and B, with 3, are top categories."""
+    project, ids = analysed
+    top = add(project, annotator, "Top")
+    made = {name: add(project, annotator, name) for name in ("A", "B", "Empty")}
+    made["Low"] = add(project, annotator, "Low", top)
+    place(project, annotator, ids[:2], made["A"])
+    place(project, annotator, ids[2:5], made["B"])
+    place(project, annotator, ids[5:8], made["Low"])
+    change = project.apply(DeleteCategories(category_ids=tuple(made[name] for name in chosen)), actor=annotator)
+    assert str(change.summary) == said
 
 
 def test_a_persons_word_counts_before_a_runs(analysed: Analysed, annotator: str) -> None:
