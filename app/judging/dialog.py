@@ -1,6 +1,7 @@
 """Starting the judge: which model and prompt, how many failures, what that will take, and how it runs here."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -27,7 +28,7 @@ from app.plain import Label, set_tooltip
 from app.session import Session
 from errormap_core.errors import KnownError
 from errormap_core.judge import devices
-from errormap_core.judge.model_file import embedded_model_path
+from errormap_core.judge.model_file import check_model_file, embedded_model_path
 from errormap_core.judge.project_prompts import listed_prompts
 from errormap_core.project.queries import failure_rows, totals
 from errormap_core.project.store import Project
@@ -352,7 +353,10 @@ class JudgeDialog(Dialog):
             return
         settings = self._session.settings
         changed = {key: value for key, value in self._yours().items() if value != settings[key]}
+        named = self.model.text().strip()
         try:
+            if named:  # before it is kept: a slip would be offered the next time, and refused once more
+                check_model_file(Path(named).expanduser())
             if changed:
                 settings.update(changed)
         except KnownError as error:  # the judge reads them from there: it would run otherwise than is said here

@@ -99,6 +99,26 @@ def test_what_is_read_goes_first_under_a_limit(
     assert "goes first" not in shown(window).about.text()  # it waits no more
 
 
+@pytest.mark.parametrize("name", ["12", "folder", "notes.txt"])
+def test_a_slip_in_the_models_name_is_not_kept(
+    waiting: tuple[Window, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Before, the job was refused, the name was a setting, and the next run was refused as well."""
+    window, _ = waiting
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("no model", encoding="utf-8")
+    started: list[list[str]] = []
+    monkeypatch.setattr(window.session, "start", lambda kind, words: started.append(words))
+    dialog = shown(window)
+    dialog.model.setText(str(tmp_path / name))
+    dialog._start()
+    assert dialog.isVisible() and started == [] and "⚠  " in dialog.estimate.text()
+    assert window.session.settings["judge.model"] == ""
+    dialog.model.setText("")
+    dialog._start()
+    assert len(started) == 1 and not dialog.isVisible()
+
+
 def test_the_dialog_shows_what_the_run_will_take(waiting: tuple[Window, list[str]], qtbot: Any) -> None:
     window, _ = waiting
     dialog = shown(window)
