@@ -96,10 +96,10 @@ class MembersCard(Card):
         return found[:SHOWN_MEMBERS]
 
     def _certainty(self, row: ProposalRow, record_id: str) -> str:
-        """How sure a proposal to assign is of one of its failures; '' where it does not say."""
+        """The score that a proposal gives one of its failures; '' where it gives none. It is no share of what is right."""
         sure_of = self._sure.get(record_id)
         if sure_of is not None:
-            return str(tr("{share:.0%} sure", share=sure_of))
+            return str(tr("score {share:.2f}", share=sure_of))
         known = row.evidence.get("members")
         known = known.get(record_id) if isinstance(known, Mapping) else None
         if not isinstance(known, Mapping) or "probability" not in known:
@@ -107,10 +107,10 @@ class MembersCard(Card):
         project = self.session.project
         assert project is not None
         second = project.tree.get(known.get("runner_up") or "")
-        sure = tr("{share:.0%} sure", share=known["probability"])
+        sure = tr("score {share:.2f}", share=known["probability"])
         if second is not None:
             sure = tr(
-                "{sure} · next: {name}, {share:.0%}", sure=sure, name=second.name, share=known["runner_up_probability"]
+                "{sure} · next: {name}, {share:.2f}", sure=sure, name=second.name, share=known["runner_up_probability"]
             )
         return str(sure)
 

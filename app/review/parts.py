@@ -385,7 +385,7 @@ LEAST_FIGURE = 0.005
 
 
 def figures(row: ProposalRow) -> str:
-    """How sure it is, and what it rests on, in plain figures."""
+    """Its score and what it rests on, in plain figures. The score is no share of what is right."""
     if row.kind == "place":
         return ""
     said = [str(trn("{n:,} failure", "{n:,} failures", row.n_subtree))] if row.n_subtree else []
@@ -395,7 +395,7 @@ def figures(row: ProposalRow) -> str:
         said.append(str(tr("cohesion {score:.2f}", score=row.score)))
         return " · ".join(said)
     else:
-        said.append(str(tr("{score:.0%} sure", score=row.score)))
+        said.append(str(tr("score {score:.2f}", score=row.score)))
     said += _said(_FIGURES, row.evidence)
     signals = row.evidence.get("signals")
     if isinstance(signals, Mapping):

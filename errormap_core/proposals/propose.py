@@ -244,8 +244,8 @@ class _Proposing:
                     category_id,
                     [(record_id, found[record_id].probability) for record_id in here],
                     description=trn(
-                        "What people placed teaches that it belongs here ({share:.0%} sure).",
-                        "What people placed teaches that they belong here (on average {share:.0%} sure).",
+                        "What people placed teaches that it belongs here (score {share:.2f}).",
+                        "What people placed teaches that they belong here (mean score {share:.2f}).",
                         len(here),
                         share=float(np.mean([found[record_id].probability for record_id in here])),
                     ),

@@ -65,8 +65,8 @@ def test_the_card_names_the_category_and_says_how_sure_it_is(proposed: tuple[Win
     assert frame.kind.text().startswith("Place failures")
     assert frame.figures.text() == "3 failures · mean margin 40%"
     texts = [item.text() for item in frame.members.members.members()]
-    assert texts[0].endswith("\n62% sure · next: Units, 30%")
-    assert texts[2].endswith("\n100% sure")
+    assert texts[0].endswith("\nscore 0.62 · next: Units, 0.30")
+    assert texts[2].endswith("\nscore 1.00")
     assert frame.members.form.isHidden(), "the category has its name already"
 
 

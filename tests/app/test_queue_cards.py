@@ -40,7 +40,7 @@ def test_a_merge_shows_both_sides_and_what_it_would_touch(queue: Queue) -> None:
     frame = queue.page.frame
     assert frame.title.text() == "Merge “Arithmetic”, “Calculation mistake”"
     assert frame.why.text() == "They say much the same."
-    assert frame.figures.text() == "10 failures · 80% sure · similarity 0.83"
+    assert frame.figures.text() == "10 failures · score 0.80 · similarity 0.83"
     assert card.sides.counts[queue.category["Arithmetic"]] == 10, "with the units below it"
     assert "Other stays at 15.0%" in queue.effect()
     assert "Moves 4 failures." in queue.effect()
