@@ -139,7 +139,7 @@ def in_window(kind: str, folder: Path) -> dict[str, Any]:
     waited = window._saved.text().split(" · ")[0]
     told += [window.waiting.text] if window.waiting.text else []
     if holder is not None:
-        holder.wait()
+        pump(2.0 * HELD_S, until=lambda: holder.poll() is not None)
         pump(2.0, until=lambda: len(acknowledged) >= 2 * N_STEPS)
     longest = max(stalls)
     timer.stop()
